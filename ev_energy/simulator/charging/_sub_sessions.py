@@ -113,7 +113,8 @@ class UsageCalculator:
         if self._solar is None or episode.public or not usage.wh:
             return usage
         solar = [
-            self._solar_share(self._solar, episode.site, interval) for interval in usage.intervals
+            _solar_share(self._solar, episode.site, interval) if interval.wh else 0
+            for interval in usage.intervals
         ]
         if not any(solar):
             return usage
@@ -171,24 +172,26 @@ class UsageCalculator:
         )
         return _total(tuple(intervals), whole, charging_us)
 
-    @staticmethod
-    def _solar_share(solar: Solar, site: ChargingSite, interval: UsageInterval) -> int:
-        if not interval.wh:
-            return 0
-        given = solar(site, interval.start, interval.end or interval.start)
-        return min(interval.wh, max(0, given))
+
+def _solar_share(solar: Solar, site: ChargingSite, interval: UsageInterval) -> int:
+    given = solar(site, interval.start, interval.end or interval.start)
+    return min(interval.wh, max(0, given))
 
 
 def _total(intervals: tuple[UsageInterval, ...], wh: int, charging_us: Micros) -> Usage:
-    cost = sum(interval.grid_wh * interval.price for interval in intervals)
-    grams = sum(interval.grid_wh * interval.co2 for interval in intervals)
-    at_once = sum(interval.alt_wh * interval.price for interval in intervals)
-    at_once_grams = sum(interval.alt_wh * interval.co2 for interval in intervals)
+    cost = grams = at_once = at_once_grams = solar_wh = 0
+    for interval in intervals:
+        grid_wh = interval.wh - interval.solar_wh
+        cost += grid_wh * interval.price
+        grams += grid_wh * interval.co2
+        at_once += interval.alt_wh * interval.price
+        at_once_grams += interval.alt_wh * interval.co2
+        solar_wh += interval.solar_wh
     exact = Decimal(cost) / _MINOR_UNIT
     return Usage(
         intervals=intervals,
         wh=wh,
-        solar_wh=sum(interval.solar_wh for interval in intervals),
+        solar_wh=solar_wh,
         cost_exact=exact,
         cost=round(exact),
         co2_grams=round(Decimal(grams) / _KILO),

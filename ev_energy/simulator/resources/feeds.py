@@ -70,6 +70,7 @@ SIGNALS: Final = (
     Signal("Californian evening ramp", "US_CA_EVENING_RAMP", 8, "US"),
     Signal("Californian emergency", "US_CA_EMERGENCY", 10, "US", 50),
 )
+_SIGNAL_COUNTRIES: Final = frozenset(signal.country for signal in SIGNALS)
 
 
 def add_feeds(world: World) -> None:
@@ -122,8 +123,12 @@ def carbon_feed_of(world: World, country: str | None) -> Link:
 
 def grid_feeds_of(world: World, country: str | None) -> list[Link]:
     """Return the links to the grid feeds of *country*."""
-    rows = world.tables["grid_feeds"]
-    return [row["url"] for row in rows if row["_country"] == country]
+
+    def find() -> list[Link]:
+        rows = world.tables["grid_feeds"]
+        return [row["url"] for row in rows if row["_country"] == country]
+
+    return world.cached(("grid feeds", country), find) if country in _SIGNAL_COUNTRIES else []
 
 
 def _intensity_log(world: World, feed_row: Row) -> TimeSeries:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ev_energy.simulator.resources.programs import Program, Tier
+    from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._rows import Row
     from ev_energy.simulator.world._world import World
 
@@ -88,19 +89,27 @@ def membership_of(world: World, user_id: str) -> Row | None:
         return membership
     if home > 0 and not world.random.odds(60, "member", home):
         return None
-    city = world.homes.template(home).city
-    local_programs = (
-        row
-        for row in world.tables["programs"]
-        if row["_program"].country == city.country
-        and row["_program"].covers_point(city.latitude, city.longitude)
-    )
-    program = next(local_programs, None)
+    program = _program_in(world, world.homes.template(home).city)
     tier = None if program is None else default_tier(world, program)
     if program is None or tier is None:
         return None
     since = world.homes.joined_at(home) + timedelta(hours=20)
     return {"program": program["id"], "tier": tier["id"], "since": write_instant(since)}
+
+
+def _program_in(world: World, city: City) -> Row | None:
+    """Return the first program that covers a city; requests change no program."""
+
+    def find() -> Row | None:
+        local_programs = (
+            row
+            for row in world.tables["programs"]
+            if row["_program"].country == city.country
+            and row["_program"].covers_point(city.latitude, city.longitude)
+        )
+        return next(local_programs, None)
+
+    return world.cached(("program", city.name), find)
 
 
 def default_tier(world: World, program: Row) -> Row | None:
