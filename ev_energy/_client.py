@@ -247,6 +247,8 @@ class Client(NotCopied, UnlikeHttpClient):
         sleep: Callable[[float], Awaitable[None]] | None = None,
         wall_clock: Callable[[], float] | None = None,
     ) -> None:
+        secret_auth = Secret(auth)
+        del auth  # may be a token, and tools print the local variables of this frame
         with build_lock:  # no fork during these imports
             from ev_energy._api.caller import ApiCaller
             from ev_energy._api.options import CallOptions
@@ -269,8 +271,6 @@ class Client(NotCopied, UnlikeHttpClient):
             from ev_energy.hooks import Hooks
             from ev_energy.models._json import limits_of
 
-        secret_auth = Secret(auth)
-        del auth  # may be a token, and tools print the local variables of this frame
         credentials = as_credentials(secret_auth)
         api_url = parse_base_url(base_url, allow_insecure=allow_insecure)
         network = make_network(api_url, session, proxy, ssl, trust_env=trust_env)

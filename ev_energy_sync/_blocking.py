@@ -7,17 +7,17 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from ev_energy._api.paging import Pager as AsyncPager
-from ev_energy._messages import Page
 from ev_energy._misuse import NotCallable, UnlikeList
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
 
 if TYPE_CHECKING:
+    from ev_energy._api.paging import Pager as AsyncPager
     from ev_energy._changes.log_pager import LogPager as AsyncLogPager
     from ev_energy._changes.rows import RowStateStore
     from ev_energy._changes.stores import StateStore
     from ev_energy._changes.stream import SubSessionStream as AsyncSubSessionStream
+    from ev_energy._messages import Page
     from ev_energy.models._base import Model
     from ev_energy_sync.changes import LogStream, SubSessionStream
 
@@ -61,7 +61,8 @@ class BlockingFamily(NotCallable, Blocking[A]):
     __slots__ = ()
 
 
-class Pager(UnlikeList, Blocking[AsyncPager[T]]):
+# The base is text, so that `from ev_energy_sync import Client` does not import what calls need.
+class Pager(UnlikeList, Blocking["AsyncPager[T]"], Generic[T]):
     """A listing. Iterate over it for all items; each page is fetched when it is needed."""
 
     __slots__ = ()
@@ -177,7 +178,7 @@ class LogPager(Pager[M]):
         return LogStream(aio, self._portal)
 
 
-class _Pages(Blocking[AsyncIterator[Page[T]]], Iterator[Page[T]]):
+class _Pages(Blocking[AsyncIterator["Page[T]"]], Iterator["Page[T]"], Generic[T]):
     """An iterator with one call into the loop per page.
 
     Not a generator: a generator is finished after an error, but this can be continued.

@@ -7,13 +7,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
-from yarl import URL
-
 from ev_energy import _client as aio
 from ev_energy._misuse import NotCopied, UnlikeHttpClient
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
-from ev_energy.auth import Auth as Credentials
 from ev_energy.errors import ClientClosedError
 from ev_energy_sync._blocking import LazyResource, Pager, work_of
 from ev_energy_sync._families import Families
@@ -22,10 +19,13 @@ from ev_energy_sync._loop_thread import Portal
 if TYPE_CHECKING:
     from ssl import SSLContext
 
+    from yarl import URL
+
     from ev_energy import Estimate, Resolved, RetryPolicy
     from ev_energy._api.capture import CapturedCall
     from ev_energy._codec.drift import DriftHook
     from ev_energy._messages import RateLimit
+    from ev_energy.auth import Auth as Credentials
     from ev_energy.auth import AuthorizationRequest, SecretProvider, TokenState
     from ev_energy.budget import Budget, Priority
     from ev_energy.hooks import RequestHook, ResponseHook, RetryHook, Tracer, WaitHook
