@@ -11,37 +11,54 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
-from harness import Row, Settings, Skip, redis_server
+from harness import Chart, Row, Settings, Skip, redis_server
 
 from ev_energy.budget import Acquire
 from ev_energy.redis import RedisBudget
 
 _LIMIT: Final = 1_000_000
+_LATENCIES: Final = (0, 20, 50, 100, 200)
+_CALLERS: Final = (64, 128, 256)
+#: Processes that share a budget, and the callers of each.
+_PROCESSES: Final = (1, 2, 4)
+_MANY: Final = 256
 #: Seconds of the request itself: they differ, so that calls end and begin one after another.
 _REQUEST_TIMES: Final = (0.001, 0.004)
 
 
-def rows(settings: Settings) -> Iterator[Row]:
+def rows(settings: Settings) -> Iterator[Row | Chart]:
     if shutil.which("redis-server") is None:
         raise Skip("needs redis-server")
-    if settings.quick:
-        yield _row(0.2, 1, 64, 1.0)
-        return
-    seconds = 4.0
-    for latency in (0.0, 0.02, 0.2):
-        for callers in (64, 128, 256):
-            yield _row(latency, 1, callers, seconds)
-    for processes in (2, 4):
-        yield _row(0.2, processes, 256, seconds)
+    yield _over_latency(settings)
+    yield from _over_processes(settings)
 
 
-def _row(latency: float, processes: int, callers: int, seconds: float) -> Row:
-    each = asyncio.run(_measure(latency, processes, callers, seconds))
-    slowest = "" if processes == 1 else f"; slowest process {min(each):,.0f}"
-    name = (
-        f"{latency * 1000:.0f} ms, {processes} process{'es' * (processes > 1)}, {callers} callers"
-    )
-    return Row(name, None, note=f"{sum(each):,.0f} calls/s{slowest}")
+def _over_latency(settings: Settings) -> Chart:
+    latencies, callers = ((0, 200), (64,)) if settings.quick else (_LATENCIES, _CALLERS)
+    series = {
+        f"{count} callers": [(ms, sum(_rates(ms, 1, count, settings))) for ms in latencies]
+        for count in callers
+    }
+    title = "One process that calls through a budget in Redis, over its latency"
+    return Chart("redis_latency", title, "ms to Redis and back", "calls/s", series, linear=True)
+
+
+def _over_processes(settings: Settings) -> Iterator[Row | Chart]:
+    series: dict[str, list[tuple[float, float]]] = {}
+    for ms in (200,) if settings.quick else (0, 20, 200):
+        for processes in (2,) if settings.quick else _PROCESSES:
+            rates = _rates(ms, processes, _MANY, settings)
+            series.setdefault(f"{ms} ms to Redis", []).append((processes, sum(rates)))
+            if processes > 1:
+                name = f"{ms} ms, {processes} processes, slowest over mean"
+                yield Row(name, min(rates) * processes / sum(rates), note="no target")
+    title = f"Processes that share a budget in Redis, {_MANY} callers each"
+    yield Chart("redis_processes", title, "processes", "calls/s of all", series, linear=True)
+
+
+def _rates(ms: float, processes: int, callers: int, settings: Settings) -> list[float]:
+    """Return the calls per second of each process."""
+    return asyncio.run(_measure(ms / 1000, processes, callers, 0.5 if settings.quick else 4.0))
 
 
 async def _measure(latency: float, processes: int, callers: int, seconds: float) -> list[float]:
