@@ -147,12 +147,15 @@ class Client(NotCopied, UnlikeHttpClient):
         strict: Whether to raise `DecodeError` if a reply deviates from the models, instead of
             logging the deviation, reporting it to *on_drift* and decoding the rest.
         on_drift: Called once per deviation of a reply from the models.
-        on_request, on_response, on_retry, on_wait: Hooks, called on the event loop: when an attempt
-            starts, when it ends, before the pause that precedes another attempt, and when a wait
-            starts.
+        on_request: A hook, called on the event loop when an attempt starts.
+        on_response: A hook, called on the event loop when an attempt ends.
+        on_retry: A hook, called on the event loop before the pause that precedes another attempt.
+        on_wait: A hook, called on the event loop when a wait starts.
         tracer: A tracer for calls and attempts; `ev_energy.otel` has one for OpenTelemetry.
         allow_insecure: Whether to allow ``http://`` to hosts other than this machine.
-        clock, sleep, wall_clock: Test seams: monotonic clock, async sleep, wall clock.
+        clock: A monotonic clock in seconds, for tests.
+        sleep: An async sleep in seconds, for tests.
+        wall_clock: A clock in seconds since 1970, for tests.
     """
 
     auth: Lazy[Auth] = Lazy("account")

@@ -222,5 +222,11 @@ With an access token:
 
 {curl}
 
+For programs that use this SDK:
+
+  export EV_ENERGY_BASE_URL={simulator.base_url}
+  export EV_ENERGY_CLIENT_ID={simulator.client_id}
+  export EV_ENERGY_CLIENT_SECRET={simulator.client_secret}
+
 Requests:
 """

@@ -35,10 +35,19 @@ README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 #: Pages without code.
-TABLES = {"families.md", "index.md", "operations.md"}
+TABLES = {"families.md", "operations.md", "production.md"}
 
 #: Pages whose code other tests run.
-SPECIAL = {"auth.md", "cli.md", "fastapi.md", "testing.md", "uploads.md", "redis.md", "proxies.md"}
+SPECIAL = {
+    "auth.md",
+    "start.md",
+    "cli.md",
+    "fastapi.md",
+    "testing.md",
+    "uploads.md",
+    "redis.md",
+    "proxies.md",
+}
 
 # The code around the snippets of docs/, with the names that the pages use.
 FRAME = """

@@ -1,0 +1,91 @@
+"""The site has a reference for every public name, and its links lead to files that exist."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.helpers.names import assert_no_problems
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted((ROOT / "docs").rglob("*.md"))
+TARGETS = [
+    target
+    for page in (ROOT / "docs" / "reference").glob("*.md")
+    for target in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE)
+]
+#: The modules that users import names from.
+PUBLIC = (
+    "ev_energy",
+    "ev_energy.auth",
+    "ev_energy.budget",
+    "ev_energy.changes",
+    "ev_energy.errors",
+    "ev_energy.fastapi",
+    "ev_energy.keyring",
+    "ev_energy.models",
+    "ev_energy.otel",
+    "ev_energy.redis",
+    "ev_energy.simulator",
+    "ev_energy.webhooks",
+)
+
+
+def _resolve(target: str) -> object:
+    """Return what *target* of the reference names."""
+    try:
+        return importlib.import_module(target)
+    except ModuleNotFoundError:
+        module, _, name = target.rpartition(".")
+        return getattr(_resolve(module), name)
+
+
+@functools.cache
+def _documented() -> list[object]:
+    """Return all values that the reference describes."""
+    found: list[object] = []
+    for value in map(_resolve, TARGETS):
+        found += vars(value).values() if isinstance(value, ModuleType) else [value]
+    return found
+
+
+def _undocumented(module: ModuleType) -> Iterator[str]:
+    """Yield the public names of *module* that are not part of a page of the reference."""
+    for name in getattr(module, "__all__", None) or dir(module):
+        value = getattr(module, name)
+        if name.startswith("_") or isinstance(value, ModuleType):
+            continue
+        if not any(value is documented for documented in _documented()):
+            yield f"{module.__name__}.{name}"
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_in_the_reference(name: str) -> None:
+    pytest.importorskip(name)
+    assert_no_problems(
+        list(_undocumented(importlib.import_module(name))),
+        "Add `::: the name` to a page in docs/reference.",
+    )
+
+
+def test_no_name_is_twice_in_the_reference() -> None:
+    assert_no_problems(
+        [target for target in set(TARGETS) if TARGETS.count(target) > 1],
+        "Leave it on one page of docs/reference.",
+    )
+
+
+def test_links_to_the_repository_lead_to_files() -> None:
+    dead = [
+        f"{page.relative_to(ROOT)}: {path}"
+        for page in PAGES
+        for path in re.findall(r"\(https://ev-energy\.example/([^)#]+)", page.read_text())
+        if not (ROOT / path).exists()
+    ]
+    assert_no_problems(dead, "These links lead to no file of the repository.")
