@@ -340,7 +340,8 @@ class Client(NotCopied, UnlikeHttpClient):
         """
         variables = Secret(os.environ if environ is None else environ)
         del environ  # tools print the local variables of this frame
-        from ev_energy._api.settings import credentials_from_env, server_from_env
+        with build_lock:  # no fork during this import
+            from ev_energy._api.settings import credentials_from_env, server_from_env
 
         return cls(credentials_from_env(variables), **{**server_from_env(variables), **settings})
 
@@ -441,7 +442,9 @@ class Client(NotCopied, UnlikeHttpClient):
         for example).
         """
         from ev_energy import models
-        from ev_energy._api.resource_paths import RESOURCE_PATHS
+
+        with build_lock:
+            from ev_energy._api.resource_paths import RESOURCE_PATHS
         from ev_energy._arguments import describe_type
         from ev_energy.models._refs import Ref
 
@@ -778,7 +781,8 @@ class Client(NotCopied, UnlikeHttpClient):
             TypeError: An argument has a wrong type.
             ForeignOriginError: *path* is a URL outside the client's base URL.
         """
-        from ev_energy._api.raw_request import raw_request
+        with build_lock:
+            from ev_energy._api.raw_request import raw_request
 
         return raw_request(
             self._caller,
@@ -827,7 +831,8 @@ class Client(NotCopied, UnlikeHttpClient):
         `BudgetExceeded`. Raises `ValueError` if *count* exceeds the whole allowance. Inside,
         ``reserved.reserve()`` makes a separate reservation.
         """
-        from ev_energy.budget._reservation import ReservationContext
+        with build_lock:
+            from ev_energy.budget._reservation import ReservationContext
 
         caller = self._caller
         return ReservationContext(

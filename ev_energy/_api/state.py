@@ -22,6 +22,7 @@ from ev_energy._http.waits import WaitNote
 from ev_energy._messages import RateLimit, Request
 from ev_energy._misuse import NotCopied
 from ev_energy._redaction.show import Unshown
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import LogFields
 from ev_energy.auth._credentials import Auth, Endpoint, bucket_at
@@ -243,8 +244,9 @@ def make_token_manager(
     wall_clock: Callable[[], float],
 ) -> TokenManager:
     """Create the manager of the token that *auth* obtains from the server at *origin*."""
-    from ev_energy.auth._token_endpoint import TokenEndpoint
-    from ev_energy.auth._token_manager import TokenManager
+    with build_lock:  # no fork during these imports
+        from ev_energy.auth._token_endpoint import TokenEndpoint
+        from ev_energy.auth._token_manager import TokenManager
 
     endpoint = TokenEndpoint(
         http, endpoints, report, options.retries, options.timeout, options.deadline

@@ -13,6 +13,7 @@ from ev_energy._arguments import require_whole_number
 from ev_energy._http.network import DIRECT, Network, Route
 from ev_energy._messages import Body, ConnectionFault, LimitFault, Request, Response
 from ev_energy._redaction.show import request_id
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.per_loop import AlreadyClosed, LoopResource, PerLoop
 from ev_energy.models._json import MAX_DOCUMENT_BYTES
@@ -52,7 +53,8 @@ class AiohttpTransport:
         self._used_at = 0.0
         self._max_body = require_whole_number("max_body", max_body, 1)
         if session is not None:
-            from ev_energy._http import caller_session
+            with build_lock:  # no fork during this import
+                from ev_energy._http import caller_session
 
             caller_session.check(session)
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, Final, cast
 from urllib.parse import quote, quote_plus, unquote
 
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.lazy_pattern import lazy_pattern
 
 #: Replaces everything that must not be shown.
@@ -213,7 +214,8 @@ def _resolve_percent(text: str, *, is_ascii: bool) -> str:
 def _resolve_html(text: str, *, is_ascii: bool) -> str:  # noqa: ARG001  (same for any name)
     if "&" not in text:
         return text
-    import html  # late: its table of entity names takes a while to load
+    with build_lock:  # no fork during this import
+        import html  # late: its table of entity names takes a while to load
 
     return _resolve(_HTML_ESCAPE, lambda escape: html.unescape(escape[0]), text)
 

@@ -14,6 +14,7 @@ from yarl import URL
 from ev_energy._arguments import describe_type, require_list, require_text
 from ev_energy._redaction.scrub import printable
 from ev_energy._redaction.tracebacks import Secret, hide_init_arguments, trim_traceback
+from ev_energy._runtime.build_lock import build_lock
 from ev_energy._servers import parse_base_url, resolve_endpoint
 from ev_energy.auth._oauth import (
     ClientAuthMethod,
@@ -227,7 +228,8 @@ class AuthorizationCode(_OAuthApplication):
     """Your own name for the user, such as an id; see `for_account`. A client must have one."""
 
     def __attrs_post_init__(self) -> None:
-        from ev_energy.auth._authorization import check_redirect_uri
+        with build_lock:  # no fork during this import
+            from ev_energy.auth._authorization import check_redirect_uri
 
         super().__attrs_post_init__()
         check_redirect_uri(require_text("redirect_uri", self.redirect_uri))
