@@ -115,6 +115,8 @@ class _OneReplyParser:
 
     def feed_eof(self) -> Any:
         """Tell the parser that the server has closed the connection."""
+        if self._payload is not None and self._payload.is_eof():
+            return None  # aiohttp would report an incomplete second reply as an error of the first
         return None if self._in_parts and self._is_complete else self._parser.feed_eof()
 
     def _start_over(self, received: bytes) -> tuple[Any, bool, bytes]:

@@ -49,6 +49,9 @@ OK = {
     + EVSE
     + b"\r\n0\r\n\r\nmore",
     "another reply": GOOD + b"HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+    "half of another reply": GOOD + b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nhalf",
+    "chunk of another reply": GOOD
+    + b"HTTP/1.1 500 Oops\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
     "after an interim reply": b"HTTP/1.1 100 Continue\r\n\r\n" + GOOD + b"{}",
 }
 
