@@ -3,12 +3,17 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from ev_energy.simulator.http._paging import ScanLimitError, cursor_page
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 BLANK = "about:blank"
 
@@ -154,3 +159,33 @@ async def test_page_ends_at_the_scan_limit_without_losing_items(
     assert list(chain(*pages)) == list(chain(*whole))
     assert len(pages) > len(whole)
     assert any(len(page) == 0 for page in pages)
+
+
+class Numbers:
+    """Eight rows, of which one scan yields six, as a list of filtered sub-sessions does."""
+
+    def after(self, position: int | None) -> Iterator[dict[str, int]]:
+        start = 0 if position is None else position + 1
+        for scanned, number in enumerate(range(start, 8)):
+            if scanned == 6:
+                raise ScanLimitError(str(number))
+            yield {"number": number}
+
+    def before(self, position: int | None) -> Iterator[dict[str, int]]:
+        raise AssertionError("nothing precedes the first page")
+
+    def position(self, row: dict[str, int]) -> int:
+        return row["number"]
+
+    def cursor(self, row: dict[str, int]) -> str:
+        return str(row["number"])
+
+
+@pytest.mark.parametrize(("last", "following"), [(2, BLANK), (7, "url?page_after=2")])
+def test_rows_of_a_page_do_not_count_in_the_search_for_the_next(last: int, following: str) -> None:
+    numbers: Any = Numbers()
+    rows, link = cursor_page(
+        numbers, lambda row: row["number"] in {0, 1, 2, last}, "url", {"page_size": 3}, []
+    )
+    assert [row["number"] for row in rows] == [0, 1, 2]
+    assert link == f'<{BLANK}>; rel="previous", <{following}>; rel="next"'
