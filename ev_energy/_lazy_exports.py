@@ -1,4 +1,4 @@
-"""Names of a package that are imported when they are first used (PEP 562)."""
+"""Names that are imported, and docstrings that are written, when they are first used."""
 
 from __future__ import annotations
 
@@ -33,10 +33,25 @@ def lazy_exports(
     return __getattr__
 
 
+class MembersDoc(str):
+    """A docstring to which the members of its class are added when it is read.
+
+    The dictionary of the class holds the docstring of the source; ``cls.__doc__`` is the whole.
+    """
+
+    __slots__ = ()
+
+    def __get__(self, instance: object, owner: type[Any]) -> str:
+        from ev_energy._help import with_members
+
+        return with_members(owner, str(self))
+
+
 class Lazy(Generic[T]):
     """A family of resources as an attribute of the client, imported when it is first used.
 
-    ``evses: Lazy[Evses] = Lazy("evses")`` names the module of the class `Evses`.
+    ``evses: Lazy[Evses] = Lazy("evses")`` names the module of the class `Evses`. On the class
+    `Client`, the attribute is that class, so that ``help(Client.evses)`` describes it.
     """
 
     def __init__(self, module: str) -> None:
@@ -46,20 +61,21 @@ class Lazy(Generic[T]):
         self.name = name
         self.type_name = "".join(word.title() for word in name.split("_"))
 
-    def load(self) -> Callable[[Any], T]:
+    def load(self) -> type[T]:
         """Import and return the class of the family."""
         with build_lock:
             found = getattr(import_module(self.module), self.type_name)
-        return cast("Callable[[Any], T]", found)
+        return cast("type[T]", found)
 
     @overload
-    def __get__(self, client: None, owner: type[Any]) -> Lazy[T]: ...
+    def __get__(self, client: None, owner: type[Any]) -> type[T]: ...
     @overload
     def __get__(self, client: object, owner: type[Any]) -> T: ...
-    def __get__(self, client: Any, owner: type[Any]) -> Lazy[T] | T:
+    def __get__(self, client: Any, owner: type[Any]) -> type[T] | T:
+        family: Any = self.load()
         if client is None:
-            return self
-        made = self.load()(client._caller)  # noqa: SLF001  (the client that this descriptor is part of)
+            return cast("type[T]", family)
+        made = family(client._caller)  # noqa: SLF001  (the client that this descriptor is part of)
         # An instance attribute takes precedence over this non-data descriptor from now on. Threads
         # that get here at the same time all use the object that was stored first.
         return cast(T, client.__dict__.setdefault(self.name, made))

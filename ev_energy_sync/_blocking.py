@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
+from ev_energy._lazy_exports import MembersDoc
 from ev_energy._misuse import NotCallable, UnlikeList
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
@@ -59,6 +60,10 @@ class BlockingFamily(NotCallable, Blocking[A]):
     """The blocking twin of a family of operations."""
 
     __slots__ = ()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
 
 
 # The base is text, so that `from ev_energy_sync import Client` does not import what calls need.
@@ -210,7 +215,8 @@ async def _next(pages: AsyncIterator[Page[T]]) -> Page[T] | None:
 class LazyResource(Generic[T]):
     """A family of resources as an attribute of the blocking client, imported on first use.
 
-    ``evses: LazyResource[Evses] = LazyResource("evses")`` names the module of the class `Evses`.
+    ``evses: LazyResource[Evses] = LazyResource("evses")`` names the module of the class `Evses`. On
+    the class `Client`, the attribute is that class, so that ``help(Client.evses)`` describes it.
     """
 
     def __init__(self, module: str) -> None:
@@ -220,21 +226,22 @@ class LazyResource(Generic[T]):
         self.name = name
         self.type_name = "".join(word.title() for word in name.split("_"))
 
-    def load(self) -> Callable[[Any, Portal], T]:
+    def load(self) -> type[T]:
         """Import and return the class of the family."""
         with build_lock:
             cls = getattr(import_module(self.module), self.type_name)
-        return cast("Callable[[Any, Portal], T]", cls)
+        return cast("type[T]", cls)
 
     @overload
-    def __get__(self, client: None, owner: type[Any]) -> LazyResource[T]: ...
+    def __get__(self, client: None, owner: type[Any]) -> type[T]: ...
     @overload
     def __get__(self, client: object, owner: type[Any]) -> T: ...
-    def __get__(self, client: Any, owner: type[Any]) -> LazyResource[T] | T:
+    def __get__(self, client: Any, owner: type[Any]) -> type[T] | T:
+        # Before the attribute below: it imports the async family under the lock.
+        family: Any = self.load()
         if client is None:
-            return self
-        cls = self.load()  # before the attribute below: it imports the async family under the lock
-        resource = cls(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (the owner)
+            return cast("type[T]", family)
+        resource = family(getattr(client._aio, self.name), client._portal)  # noqa: SLF001  (the owner)
         # An instance attribute takes precedence over this non-data descriptor from now on. Threads
         # that get here at the same time all use the object that was stored first.
         return cast(T, client.__dict__.setdefault(self.name, resource))

@@ -570,7 +570,7 @@ class Client(NotCopied, UnlikeHttpClient, Families):
         """
         aio.Client.preload(*families)
         for name in families or vars(Families):
-            family = getattr(Families, name)
+            family = vars(Families)[name]
             if isinstance(family, LazyResource):
                 family.load()  # pyright: ignore[reportUnknownMemberType]  # a resource of any type
 

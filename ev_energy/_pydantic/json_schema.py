@@ -15,6 +15,7 @@ import attrs
 from pydantic_core import core_schema as cs
 
 from ev_energy._codec.fields import fields_of, is_model, is_open_enum, union_args
+from ev_energy._field_docs import field_docs, summary
 from ev_energy._pydantic.checks import (
     read_collection_link,
     read_link,
@@ -23,7 +24,6 @@ from ev_energy._pydantic.checks import (
     write_model,
     write_plain_value,
 )
-from ev_energy._pydantic.field_docs import field_docs, summary
 from ev_energy._runtime.clocks import REAL
 from ev_energy._unset import Unset
 from ev_energy.models._base import COLLECTION, Model, Names, PlainValue

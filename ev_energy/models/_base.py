@@ -22,6 +22,7 @@ from typing import (
 
 import attrs
 
+from ev_energy._lazy_exports import MembersDoc
 from ev_energy._redaction.brief import MASKED, brief
 from ev_energy._redaction.signed_urls import mask_signed_urls
 from ev_energy._runtime.build_lock import built_once
@@ -127,6 +128,7 @@ def model(cls: C) -> C:
     if not issubclass(cls, Model):
         raise TypeError(f"@model needs a subclass of Model: class {cls.__name__}(Model)")
     attrs_class: C = _attrs_class(cls)
+    attrs_class.__doc__ = MembersDoc(cls.__doc__ or "")
     for name, annotation in cls.__annotations__.items():
         if target := _linked(annotation):
             setattr(attrs_class, name, _link(attrs_class, name, target))
@@ -377,6 +379,10 @@ class PlainValue:
     __slots__ = ()
 
     __pydantic_serializer__ = PydanticSerializer()
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:

@@ -6,6 +6,7 @@ import enum
 from contextvars import ContextVar
 from typing import Any, Final, Self
 
+from ev_energy._lazy_exports import MembersDoc
 from ev_energy._redaction.scrub import printable
 
 #: Collects the unknown enum values while a reply is decoded; None otherwise.
@@ -20,6 +21,10 @@ class OpenEnum(enum.StrEnum):
     Values compare, hash, pickle and print as their text. Type checkers take the enum for complete,
     so end a ``match`` statement with ``case _``.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ev_energy._api.paging import Pager
 from ev_energy._changes.log_pager import LogPager, log_pager
+from ev_energy._lazy_exports import MembersDoc
 from ev_energy._misuse import NotCallable
 from ev_energy.models._base import Model
 
@@ -36,6 +37,10 @@ class Resource(NotCallable):
     """A family of operations, bound to a client and its options."""
 
     __slots__ = ("_caller",)
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
 
     def __init__(self, caller: ApiCaller) -> None:
         self._caller = caller

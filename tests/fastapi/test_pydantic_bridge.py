@@ -20,7 +20,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from ev_energy import Id, Key, Ref
-from ev_energy._pydantic import field_docs
+from ev_energy import _field_docs as field_docs
 from ev_energy.models import (
     EVSE,
     ChargingSubSession,

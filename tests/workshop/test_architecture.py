@@ -32,9 +32,10 @@ ORDER = (
     "_messages _servers",
     "models",
     "hooks errors",
-    "_html",
+    "_html _field_docs",
     "_codec",
     "_pydantic _records",
+    "_help",
     "_http",
     "budget",
     "auth",
@@ -50,6 +51,7 @@ ORDER = (
 
 #: The exceptions: imports inside functions from a part below, with the reason.
 UPWARD = {
+    ("_lazy_exports", "_help"): "`help` asks classes for their docstrings",
     ("_error_base", "_html"): "notebooks ask errors for their HTML",
     ("_messages", "_html"): "notebooks ask pages for their HTML",
     ("models", "_html"): "notebooks ask models for their HTML",
@@ -102,6 +104,7 @@ SIMULATOR_ORDER = (
 
 #: The exceptions: imports for type checkers from a part below, with the reason.
 SIMULATOR_UPWARD = {
+    ("_lazy_exports", "_help"): "`help` asks classes for their docstrings",
     ("admin", "_simulator"): "the endpoints below /__sim/ call the methods of Simulator",
     ("_status_page", "_simulator"): "the page at / shows the state of a Simulator",
 }

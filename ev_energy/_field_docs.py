@@ -1,4 +1,4 @@
-"""The docstrings of classes and of their fields, which Python does not keep at run time."""
+"""The docstrings of classes, and those of fields and values, which Python does not keep."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ def summary(cls: type[Any]) -> str | None:
 
 
 def field_docs(cls: type[Any]) -> dict[str, str]:
-    """Return the docstrings of the fields of *cls*, by name; those that it inherits too."""
+    """Return the docstrings of the fields of *cls*, by name; those that it inherits too.
+
+    Those of the values, if *cls* is an enum.
+    """
     found: dict[str, str] = {}
     for base in reversed(cls.__mro__):
         found |= _docs_of_module(base.__module__).get(base.__qualname__, {})
@@ -39,12 +42,13 @@ def _docs_of_module(module: str) -> dict[str, dict[str, str]]:
 
 def _docs_of_class(node: ast.ClassDef) -> dict[str, str]:
     found: dict[str, str] = {}
-    for field, after in zip(node.body, node.body[1:], strict=False):
-        if not (isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)):
-            continue
-        match after:
-            case ast.Expr(value=ast.Constant(value=str() as text)):
-                found[field.target.id] = inspect.cleandoc(text)
+    for pair in zip(node.body, node.body[1:], strict=False):
+        match pair:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)) | ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str() as text)),
+            ):
+                found[name] = inspect.cleandoc(text)
             case _:
                 pass
     return found

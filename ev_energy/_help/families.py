@@ -1,0 +1,50 @@
+"""The methods of a family of operations, as `help` shows them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+import textwrap
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any, Final, get_args
+
+from ev_energy._help import Member, Members
+
+_ALIAS: Final = re.compile(r"Sequence\[(\w+)\]")
+_WIDTH: Final = 92
+
+
+def methods_of(cls: type[Any]) -> Members:
+    """Return the public methods of *cls*: what each does, its operation, and its scope."""
+    return Members("Methods", _methods(cls))
+
+
+def _methods(cls: type[Any]) -> Iterator[Member]:
+    for name, method in vars(cls).items():
+        if isinstance(method, FunctionType) and not name.startswith("_"):
+            doc = inspect.getdoc(method) or ""
+            first, _, rest = doc.partition("\n\n")
+            operation = rest.rpartition("\n\n")[2] if rest else ""
+            texts = (first, operation, _expand(cls, method))
+            yield Member(_head(name, method), "\n".join(filter(None, texts)))
+
+
+def _head(name: str, method: FunctionType) -> str:
+    words: list[str] = []
+    for parameter in list(inspect.signature(method).parameters.values())[1:]:
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in words:
+            words.append("*")
+        words.append(parameter.name)
+    start = "await " if inspect.iscoroutinefunction(method) else ""
+    return f"{start}{name}({', '.join(words)}) -> {method.__annotations__.get('return', 'Any')}"
+
+
+def _expand(cls: type[Any], method: FunctionType) -> str:
+    """Return the links that the argument *expand* of a method takes."""
+    alias = _ALIAS.fullmatch(str(method.__annotations__.get("expand")))
+    if alias is None:
+        return ""
+    values = get_args(getattr(sys.modules[cls.__module__], alias[1], None))
+    return textwrap.fill(f"expand takes {', '.join(map(repr, values))}.", _WIDTH)

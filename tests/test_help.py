@@ -1,0 +1,257 @@
+"""What `help` and a notebook's `?` show of models, enums, families and methods."""
+
+from __future__ import annotations
+
+import inspect
+import pickle
+import pydoc
+from collections.abc import Iterator
+from enum import Enum
+from itertools import takewhile
+from types import ModuleType
+from typing import Any
+
+import attrs
+import pytest
+
+import ev_energy
+import ev_energy_sync
+from ev_energy import _field_docs, models
+from ev_energy._lazy_exports import Lazy, MembersDoc
+from ev_energy.models._base import model_fields
+from ev_energy.models.charging import ChargingSubSession, ChargingSubSessionMode
+from ev_energy.models.charging_assessment import ChargingSubSessionAssessmentMetrics
+from ev_energy.models.evses import EVSE
+from ev_energy.models.regions import RegionDetail
+from ev_energy.models.tariffs import TariffDetail
+from ev_energy.models.users import Location, LocationWrite
+from ev_energy.models.vehicles import (
+    Vehicle,
+    VehicleClass,
+    VehicleIntegrated,
+    VehicleStatusLog,
+)
+
+PACKAGES = (ev_energy, ev_energy_sync)
+FAMILIES = [name for name, value in vars(ev_energy.Client).items() if isinstance(value, Lazy)]
+CLASSES = [
+    value
+    for name in dir(models)
+    if isinstance(value := getattr(models, name), type) and "__doc__" in vars(value)
+]
+ATTRS = [cls for cls in CLASSES if attrs.has(cls) and cls is not models.Model]
+ENUMS = [cls for cls in CLASSES if issubclass(cls, Enum) and cls is not models.OpenEnum]
+
+
+def doc(of: object) -> str:
+    text = inspect.getdoc(of)
+    assert text is not None
+    return text
+
+
+def shown(of: object) -> str:
+    """Return what `help` prints."""
+    return pydoc.plain(pydoc.render_doc(of))
+
+
+def entry(of: object, head: str) -> str:
+    """Return the lines below the line *head* that belong to it."""
+    lines = doc(of).splitlines()
+    below = lines[lines.index(f"    {head}") + 1 :]
+    return "\n".join(line.strip() for line in takewhile(lambda line: line[:5].isspace(), below))
+
+
+def test_field_has_its_type_unit_and_meaning() -> None:
+    assert entry(Vehicle, "battery_size_watt_hours: int (Wh)") == (
+        "Nominal capacity from the integration, the trim or the user, in steps of 10."
+    )
+    assert entry(Vehicle, "maximum_charge_limit_percentage: int | None (percent)").startswith(
+        "The highest state of charge that smart charging aims for, 50 to 100.\nNone if it was"
+    )
+    assert entry(VehicleStatusLog, "sampled_at: datetime | None (aware)").startswith("When the")
+
+
+def test_field_without_a_docstring_has_its_type() -> None:
+    assert "\n    smart_charging_enabled: bool\n" in doc(Vehicle)
+    assert "\n    odometer_meters: int | None (metres)\n" in doc(VehicleStatusLog)
+
+
+@pytest.mark.parametrize(
+    ("cls", "head"),
+    [
+        (TariffDetail, "current_price: int | None (minor units of the currency)"),
+        (ChargingSubSession, "savings_cost: int | None (minor units of the currency)"),
+        (ChargingSubSession, "co2_intensity_grams_per_kilowatt_hour: int | None (g/kWh)"),
+        (ChargingSubSessionAssessmentMetrics, "vehicle_data_uptime: int | None (percent)"),
+        (models.SupportTicketSourceStatsBreakdown, "percentage: float (fraction, 0 to 1)"),
+        (models.PriceSummary, "price: Decimal | str | None (major units of the currency)"),
+        (models.LatLong, "latitude: float (degrees)"),
+        (models.Times, "start: time | str | None"),
+        (TariffDetail, "valid_from: date | None"),
+    ],
+)
+def test_units_and_types_are_plain(cls: type[Any], head: str) -> None:
+    assert f"\n    {head}\n" in f"{doc(cls)}\n"
+
+
+def test_link_says_what_it_leads_to_and_how_to_get_it() -> None:
+    assert entry(Vehicle, "trim: Ref[VehicleTrim] | None") == (
+        "Link to `VehicleTrim`: it has `id` and `url`, and `value` if the call asked for the\n"
+        'resource itself with expand=["trim"].'
+    )
+
+
+def test_field_lists_the_values_of_its_enum() -> None:
+    assert entry(Vehicle, "integrated: VehicleIntegrated") == (
+        "One of 'UNINTEGRATED', 'ACTIVE', 'INACTIVE'."
+    )
+
+
+def test_enum_lists_its_values_and_their_meanings() -> None:
+    text = doc(VehicleIntegrated)
+    assert text.startswith("Whether ev.energy is connected to a vehicle.\n\nThe API may add")
+    assert entry(VehicleIntegrated, "ACTIVE = 'ACTIVE'") == "Connected, and the connection works."
+    assert doc(VehicleClass).endswith(
+        "Values:\n    PASSENGER = 'PASSENGER'\n    COMMERCIAL = 'COMMERCIAL'"
+    )
+    assert "INACTIVE = <VehicleIntegrated.INACTIVE: 'INACTIVE'>" in shown(VehicleIntegrated)
+
+
+def test_value_of_a_request_shows_what_is_left_out() -> None:
+    text = doc(LocationWrite)
+    assert "\n    city: str | Unset | None = UNSET\n" in text
+    assert "One of 'UNSET'" not in text
+
+
+def test_help_of_a_model_shows_its_fields() -> None:
+    text = shown(Vehicle)
+    assert "battery_size_watt_hours: int (Wh)" in text
+    assert "Nominal capacity from the integration" in text
+
+
+def test_instance_has_the_same_help() -> None:
+    vehicle = Vehicle.from_dict({"id": "vhcl01"})
+    assert doc(vehicle) == doc(Vehicle)
+    assert "battery_size_watt_hours: int (Wh)" in shown(vehicle)
+
+
+def test_subclass_of_a_user_has_the_fields_that_it_inherits() -> None:
+    @models.model
+    class Mine(EVSE):
+        """An EVSE with a plate."""
+
+        plate: str | None = None
+
+    class Plain(EVSE):
+        pass
+
+    assert doc(Mine).startswith("An EVSE with a plate.\n\nA field with")
+    assert "\n    plate: str | None" in doc(Mine)
+    assert "\n    lock_mode: EVSELockMode | None\n" in doc(Mine)
+    assert doc(Plain) == doc(EVSE)
+
+
+@pytest.mark.parametrize("cls", [RegionDetail, TariffDetail])
+def test_inherited_fields_keep_their_meaning(cls: type[Any]) -> None:
+    assert doc(cls.__base__).partition("Fields:\n")[2].splitlines()[0] in doc(cls)
+
+
+def test_every_field_and_every_value_is_shown_once() -> None:
+    assert len(ATTRS) > 150
+    assert len(ENUMS) > 50
+    for cls in ATTRS:
+        heads = [
+            line[4:] for line in doc(cls).splitlines() if line[:4].isspace() and line[4:5].strip()
+        ]
+        names = [head.partition(":")[0] for head in heads if ": " in head]
+        assert [n for n in names if n.isidentifier()] == [f.name for f in model_fields(cls)], cls
+    for enum in ENUMS:
+        lines = doc(enum).splitlines()
+        for name, value in enum.__members__.items():
+            assert lines.count(f"    {name} = {value.value!r}") == 1, enum
+
+
+def test_without_the_source_fields_have_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> str:
+        raise OSError("could not get source code")
+
+    _field_docs._docs_of_module.cache_clear()
+    monkeypatch.setattr(inspect, "getsource", refuse)
+    try:
+        assert "\n    battery_size_watt_hours: int (Wh)\n    effective" in doc(Vehicle)
+        assert "\n    ACTIVE = 'ACTIVE'\n    INACTIVE" in doc(VehicleIntegrated)
+    finally:
+        _field_docs._docs_of_module.cache_clear()
+
+
+def test_dictionary_of_a_class_has_the_docstring_of_the_source() -> None:
+    written = vars(Vehicle)["__doc__"]
+    assert type(written) is MembersDoc
+    assert written == "One physical electric vehicle."
+    assert _field_docs.summary(Vehicle) == "One physical electric vehicle."
+
+
+def test_classes_and_values_can_be_pickled() -> None:
+    for one in (Vehicle, ChargingSubSessionMode.SMART, Location.from_dict({"city": "Leeds"})):
+        assert pickle.loads(pickle.dumps(one)) == one
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_family_on_the_client_class_is_its_class(package: ModuleType) -> None:
+    assert package.Client.evses.__module__ == f"{package.__name__}.resources.evses"
+    assert package.Client.evses.__name__ == "Evses"
+
+
+@pytest.mark.parametrize(
+    ("package", "start"), [(ev_energy, "await "), (ev_energy_sync, "")], ids=["async", "blocking"]
+)
+def test_family_lists_its_methods(package: ModuleType, start: str) -> None:
+    evses = package.Client.evses
+    assert doc(evses).startswith("Charge points and their logs.\n\nLog entries are listed")
+    assert entry(evses, "list(*, cpid, page_size, expand) -> Pager[EVSE]") == (
+        "List EVSEs; with *cpid*, the one with exactly that charge point identity.\n"
+        "GET /evses, scope evse:read.\n"
+        "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
+    )
+    assert entry(evses, f"{start}delete(evse_id) -> None") == (
+        "Decommission an EVSE: disconnect it from ev.energy.\n"
+        "DELETE /evses/{evse_id}, scope evse:write."
+    )
+    assert "GET /evses, scope evse:read." in shown(evses)
+    assert "\n |  list(self, *, cpid:" in shown(evses)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_family_lists_every_method(package: ModuleType) -> None:
+    assert len(FAMILIES) > 50
+    for name in FAMILIES:
+        family = getattr(package.Client, name)
+        methods = [m for m in vars(family) if not m.startswith("_")]
+        heads = _heads(doc(family))
+        assert list(heads) == methods, name
+
+
+def _heads(text: str) -> Iterator[str]:
+    for line in text.rpartition("Methods:\n")[2].splitlines():
+        if line.startswith("    ") and not line.startswith("     "):
+            yield line.removeprefix("    await ").strip().partition("(")[0]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_method_of_a_client_has_its_signature_and_docstring(package: ModuleType) -> None:
+    client = package.Client("token")
+    text = shown(client.evses.list)
+    assert "list(*, cpid: 'str | None' = None, page_size: 'int' = 100" in text
+    assert "GET /evses, scope evse:read." in text
+    assert doc(client.evses) == doc(package.Client.evses)
+    assert "GET /evses, scope evse:read." in shown(client.evses)
+    if package is ev_energy_sync:
+        client.close()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_help_of_the_client_lists_the_operations(package: ModuleType) -> None:
+    text = shown(package.Client)
+    assert "GET /evses, scope evse:read." in text
+    assert "Lazy object" not in text
+    assert f" |  evses = <class '{package.__name__}.resources.evses.Evses'>" in text
