@@ -55,11 +55,11 @@ class Lazy(Generic[T]):
     """
 
     def __init__(self, module: str) -> None:
-        self.module = f"ev_energy.resources.{module}"
+        self.module: str = f"ev_energy.resources.{module}"
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.name = name
-        self.type_name = "".join(word.title() for word in name.split("_"))
+        self.type_name: str = "".join(word.title() for word in name.split("_"))
 
     def load(self) -> type[T]:
         """Import and return the class of the family."""

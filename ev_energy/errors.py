@@ -172,7 +172,8 @@ class AuthorizationError(EvEnergyError):
 
     def __init__(self, error: str, description: str = "") -> None:
         super().__init__(f"not signed in ({error}{f': {description}' if description else ''})")
-        self.error, self.description = error, description
+        self.error: str = error
+        self.description: str = description
 
 
 class SignInRequiredError(EvEnergyError):
@@ -226,7 +227,9 @@ class TokenError(EvEnergyError):
         more = f": {printable(description)}" if description else ""
         hint = "; check the client id and secret" if error == "invalid_client" else ""
         super().__init__(f"no token ({status} {printable(error)}{more}){hint}")
-        self.status, self.error, self.description = status, error, description
+        self.status: int = status
+        self.error: str = error
+        self.description: str = description
 
     @staticmethod
     def of(status: int, data: Mapping[str, Any]) -> TokenError:
@@ -293,7 +296,7 @@ class DeadlineError(TransportError):
     def __init__(self, message: str, request: Request, *, was_sent: bool) -> None:
         super().__init__(message, request)
         # A write is repeated only if the attempts before were not sent, or were refused.
-        self.outcome = "unknown" if was_sent else "not_sent"
+        self.outcome: CallOutcome | None = "unknown" if was_sent else "not_sent"
 
 
 class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this condition)
@@ -313,7 +316,9 @@ class BudgetExceeded(EvEnergyError):  # noqa: N818  (the usual name of this cond
             f"{what}: the rate limit allows no request now; the next one in {wait:.0f} s, at "
             f"{at:%Y-%m-%d %H:%M:%S} UTC"
         )
-        self.request, self.wait, self.at = request, wait, at
+        self.request: Request | None = request
+        self.wait: float = wait
+        self.at: datetime = at
 
 
 class BudgetUnavailableError(EvEnergyError):
@@ -342,7 +347,8 @@ class LimitError(CallError):
         if request.is_write:
             message = f"{message}; it may or may not have been carried out"
         super().__init__(message, request)
-        self.limit, self.status = limit, status
+        self.limit: str = limit
+        self.status: int | None = status
 
 
 class PagingError(CallError):
@@ -360,7 +366,7 @@ class PagingError(CallError):
         super().__init__(message, request)
         self.page = page
         if page is not None:
-            self.request_id = page.response.request_id
+            self.request_id: str | None = page.response.request_id
 
 
 class WebhookError(EvEnergyError):
@@ -400,7 +406,8 @@ class DeliveryTimestampError(WebhookError):
         self, message: str, body: bytes, *, sent_at: datetime, received_at: datetime
     ) -> None:
         super().__init__(message, body)
-        self.sent_at, self.received_at = sent_at, received_at
+        self.sent_at: datetime = sent_at
+        self.received_at: datetime = received_at
 
 
 class UnreadableEventError(WebhookError):
@@ -417,7 +424,8 @@ class UnreadableEventError(WebhookError):
         self, message: str, body: bytes, path: str = "$", *, is_deviation: bool = False
     ) -> None:
         super().__init__(f"{printable(message)} (at {printable(path, _MAX_PATH)})", body)
-        self.path, self.is_deviation = path, is_deviation
+        self.path: str = path
+        self.is_deviation: bool = is_deviation
 
 
 class InboxUnavailableError(EvEnergyError):
@@ -450,7 +458,8 @@ class StateConflictError(StateStoreError):
             f"{_revision(expected)}: another process reads the same stream, or this one saved its "
             "state elsewhere. Let one process read a stream, and begin again from the stored state"
         )
-        self.expected, self.stored = expected, stored
+        self.expected: str | None = expected
+        self.stored: str | None = stored
 
 
 class UncommittedBatchError(EvEnergyError):
@@ -490,7 +499,9 @@ class UploadError(EvEnergyError):
         request_id: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.upload, self.status, self.body = upload, status, body
+        self.upload: RebateEvidenceUpload = upload
+        self.status: int | None = status
+        self.body: bytes = body
         self.request_id = request_id
 
 
@@ -502,13 +513,15 @@ class DecodeError(CallError):
 
     def __init__(self, message: str, request: Request, response: Response, path: str = "$") -> None:
         shown, where = printable(message, _MAX_DETAIL), printable(path, _MAX_PATH)
-        self.request_id = response.request_id
+        self.request_id: str | None = response.request_id
         named = f", request id {self.request_id}" if self.request_id else ""
         super().__init__(f"{shown} (HTTP {response.status}, at {where}{named})", request)
-        self.response, self.status, self.body = response, response.status, response.body
+        self.response: Response = response
+        self.status: int = response.status
+        self.body: bytes = response.body
         self.path = path
         if response.status in _REDIRECTS:
-            self.outcome = "refused"
+            self.outcome: CallOutcome | None = "refused"
 
 
 class ApiError(CallError):
@@ -553,7 +566,9 @@ class ApiError(CallError):
         self.instance: str | None = instance
         self.field_errors: Mapping[str, Any] = {} if field_errors is None else field_errors
         self.extensions: Mapping[str, Any] = {} if extensions is None else extensions
-        self.status, self.response, self.body = response.status, response, response.body
+        self.status = response.status
+        self.response: Response = response
+        self.body: bytes = response.body
         shown_title = printable(self.title, _MAX_TITLE)
         parts = [f"{response.status} {shown_title}".strip(), printable(detail, _MAX_DETAIL)]
         parts += [
@@ -562,7 +577,7 @@ class ApiError(CallError):
         ]
         if (more := len(self.field_errors) - _MAX_FIELD_ERRORS) > 0:
             parts.append(f"and {more} more")
-        self.request_id = response.request_id
+        self.request_id: str | None = response.request_id
         named = f" (request id {self.request_id})" if self.request_id else ""
         super().__init__(f"{' — '.join(filter(None, parts))}{named}", request)
 

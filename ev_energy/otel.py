@@ -24,8 +24,8 @@ from ev_energy._version import __version__
 
 try:
     from opentelemetry import context, metrics, trace
-except ImportError as error:  # pragma: no cover
-    raise ImportError("ev_energy.otel needs an extra: pip install 'ev-energy[otel]'") from error
+except ImportError as _error:  # pragma: no cover
+    raise ImportError("ev_energy.otel needs an extra: pip install 'ev-energy[otel]'") from _error
 
 if TYPE_CHECKING:
     from ev_energy.hooks import WaitEvent

@@ -220,11 +220,11 @@ class LazyResource(Generic[T]):
     """
 
     def __init__(self, module: str) -> None:
-        self.module = f"ev_energy_sync.resources.{module}"
+        self.module: str = f"ev_energy_sync.resources.{module}"
 
     def __set_name__(self, owner: type[Any], name: str) -> None:
         self.name = name
-        self.type_name = "".join(word.title() for word in name.split("_"))
+        self.type_name: str = "".join(word.title() for word in name.split("_"))
 
     def load(self) -> type[T]:
         """Import and return the class of the family."""

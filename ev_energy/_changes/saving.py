@@ -96,9 +96,9 @@ class StateBatch(Generic[T_co]):
     ) -> None:
         self.caught_up = caught_up
         """Whether the stream waits before it asks for more."""
-        self.previous_revision = saving.revision
+        self.previous_revision: str | None = saving.revision
         """The revision of the state that this batch follows; None if there was none."""
-        self.is_committed = False
+        self.is_committed: bool = False
         """Whether `commit` has succeeded."""
         self._items, self._live, self._saving = tuple(items), state, saving
         self._text: str | None = None

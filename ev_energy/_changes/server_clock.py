@@ -19,7 +19,7 @@ class ServerClock:
     def __init__(self, wall_clock: Callable[[], float]) -> None:
         self._wall_clock = wall_clock
         self._difference = timedelta()
-        self.is_known = False
+        self.is_known: bool = False
         """Whether the latest reply had a date."""
 
     def now(self) -> datetime:

@@ -21,7 +21,7 @@ class CloseScope:
     """The pending waits of a client: for a retry, for the budget, for a token."""
 
     def __init__(self) -> None:
-        self.closed = False
+        self.closed: bool = False
         self._waits: set[_Wait] = set()
 
     @contextmanager

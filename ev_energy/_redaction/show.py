@@ -89,7 +89,8 @@ class Unshown:
 
     __slots__ = ()
 
-    __repr__ = object.__repr__
+    def __repr__(self) -> str:
+        return object.__repr__(self)
 
     def __rich_repr__(self) -> list[tuple[str, Any]]:
         """Return what rich shows, which would be every field of a struct."""

@@ -55,7 +55,7 @@ class SecretFunction:
         self._context = contextvars.copy_context()
         self._blocking: asyncio.Future[_Outcome] | None = None
         """The call in a thread. It goes on after the time limit, and no other is started then."""
-        self.is_awaited = False
+        self.is_awaited: bool = False
         """Whether the function was called and has not returned yet."""
 
     @classmethod

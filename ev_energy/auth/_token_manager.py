@@ -98,9 +98,9 @@ class TokenManager:
         """What a function returned as the client secret, in all encodings."""
         self._rejections = 0
         """How many tokens of a function the API rejected."""
-        self.function = SecretFunction.of(auth, time_limit)
+        self.function: SecretFunction | None = SecretFunction.of(auth, time_limit)
         """The function that returns the client secret, or the token of each attempt; or None."""
-        self.asks_each_time = self.function is not None and isinstance(auth, StaticToken)
+        self.asks_each_time: bool = self.function is not None and isinstance(auth, StaticToken)
         """Whether a function returns the token of each attempt."""
         if not isinstance(auth, StaticToken):
             self._key = auth.key(origin)

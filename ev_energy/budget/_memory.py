@@ -68,7 +68,8 @@ class MemoryBudget:
         if not 0 < window < float("inf"):
             raise ValueError(f"window must be more than 0 seconds, and finite, not {window}")
         self._limit, self._window = limit, window
-        self.clock, self.sleep = clock, sleep
+        self.clock: Callable[[], float] = clock
+        self.sleep: Callable[[float], Awaitable[None]] = sleep
         self._buckets: dict[str, RateLimitBucket] = {}
         self._purge_threshold = _PURGE_THRESHOLD
         self._lock = threading.Lock()

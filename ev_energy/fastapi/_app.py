@@ -102,7 +102,9 @@ class NotSignedInError(SignInRequiredError):
 
     def __init__(self) -> None:
         super().__init__("")
-        self.args = ("no user is signed in: send the user to the sign-in page of the application",)
+        self.args: tuple[Any, ...] = (
+            "no user is signed in: send the user to the sign-in page of the application",
+        )
 
 
 @attrs.define(eq=False)

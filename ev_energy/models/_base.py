@@ -295,7 +295,7 @@ class Model:
     )
     _secret: ClassVar[tuple[str, ...]] = ()
     """Fields that `repr` and records hide, since they grant access to something."""
-    __pydantic_serializer__ = PydanticSerializer()
+    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -378,7 +378,7 @@ class PlainValue:
 
     __slots__ = ()
 
-    __pydantic_serializer__ = PydanticSerializer()
+    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

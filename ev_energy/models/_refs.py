@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, SupportsIndex, TypeAlias, TypeVar
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Generic,
+    NoReturn,
+    SupportsIndex,
+    TypeAlias,
+    TypeVar,
+)
 
 from ev_energy._error_base import NotExpandedError
 from ev_energy._redaction.brief import Verbatim, brief
@@ -26,7 +35,7 @@ class Ref(Generic[T_co]):
 
     __slots__ = ("_into", "_raw")
 
-    __pydantic_serializer__ = PydanticSerializer()
+    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
 
     def __init__(self, target: str | T_co, into: type[T_co]) -> None:
         self._raw = target

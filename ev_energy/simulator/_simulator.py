@@ -133,11 +133,11 @@ class Simulator:
             webhook_timestamps = checked_source("webhook_timestamps", webhook_timestamps)
         path = None if state is None else Path(state)
         saved = None if path is None else read_state(path)
-        self.seed = choose(saved, "seed", seed, 1)
+        self.seed: int = choose(saved, "seed", seed, 1)
         """The seed of the data."""
-        self.vehicles = choose(saved, "vehicles", vehicles, 50)
+        self.vehicles: int = choose(saved, "vehicles", vehicles, 50)
         """The number of vehicles before requests connect more."""
-        self.clock = clock or Clock()
+        self.clock: Clock = clock or Clock()
         """The clock of the simulated world, which may be moved."""
         self._host = host
         self._port = port
@@ -150,11 +150,11 @@ class Simulator:
             self._world.random, self.service_clock, secrets
         )
         self._browser_sessions = BrowserSessions()
-        self.faults = Faults(
+        self.faults: Faults = Faults(
             self._world.random, revoke=self._auth_server.revoke_any, now=self.clock.now
         )
         """The faults of this simulator."""
-        self.webhooks = Webhooks(
+        self.webhooks: Webhooks = Webhooks(
             self.clock, self._world.random, secrets, timestamps=webhook_timestamps
         )
         """The endpoints of webhooks and their deliveries."""
@@ -171,7 +171,7 @@ class Simulator:
         application = self._auth_server.register(
             oauth.ALL_SCOPES, ("https://drivers.example.com/",)
         )
-        self.client_id = application.client_id
+        self.client_id: str = application.client_id
         """The client id of an application with all scopes, for the client credentials grant."""
         self.user_id: str = self._world.user_id(0)
         """The id of a user with several EVSEs, two vehicles, solar panels and a home battery."""

@@ -97,8 +97,8 @@ class ChargingModel:
 
     def __init__(self, fleet: Fleet, random: SeededRandom, *, solar: Solar | None = None) -> None:
         self._fleet = fleet
-        self.prices = Prices(random)
-        self.carbon = Carbon(random)
+        self.prices: Prices = Prices(random)
+        self.carbon: Carbon = Carbon(random)
         self._timetable = Timetable(fleet, random)
         self._driving = DrivingProfiles(random, self._timetable)
         self._accounting = EnergyAccounting(

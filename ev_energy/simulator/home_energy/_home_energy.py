@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from ev_energy.simulator.charging._charging_site import ChargingSite
     from ev_energy.simulator.home_energy._battery import Battery
     from ev_energy.simulator.home_energy._generation import CapacityStep
+    from ev_energy.simulator.world._homes import City
     from ev_energy.simulator.world._world import World
 
 
@@ -93,11 +94,11 @@ class HomeEnergy:
     """The energy of a home, as known at the current time of the world."""
 
     def __init__(self, world: World, number: int) -> None:
-        self.city = world.homes.template(number).city
+        self.city: City = world.homes.template(number).city
         self._world = world
         self._number = number
         self._offset = micros_of(ZONE_OFFSETS[self.city.group])
-        self.current_quarter = quarter_at(world.now)
+        self.current_quarter: int = quarter_at(world.now)
         """The quarter hour that has not ended yet."""
 
     # Most questions are about nights, and need none of these.

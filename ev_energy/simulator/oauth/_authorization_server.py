@@ -34,8 +34,8 @@ class TokenRefusedError(Exception):
 
     def __init__(self, code: str, description: str, status: int = HTTPStatus.BAD_REQUEST) -> None:
         super().__init__(description)
-        self.status = int(status)
-        self.body = {"error": code, "error_description": description}
+        self.status: int = int(status)
+        self.body: dict[str, str] = {"error": code, "error_description": description}
 
 
 @attrs.frozen

@@ -29,7 +29,7 @@ class AuthorizationError(Exception):
     def __init__(self, uri: str, state: str | None, code: str, description: str) -> None:
         super().__init__(description)
         self.uri = uri
-        self.pairs = [("error", code), ("error_description", description)]
+        self.pairs: list[tuple[str, str]] = [("error", code), ("error_description", description)]
         if state is not None:
             self.pairs.append(("state", state))
 

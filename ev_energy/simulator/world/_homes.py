@@ -118,7 +118,7 @@ class Numbering:
         self._starts = (0, *itertools.accumulate(counts))
         self._homes = homes
         of_all_homes = self._start(homes)
-        self.total = of_all_homes if total is None else min(total, of_all_homes)
+        self.total: int = of_all_homes if total is None else min(total, of_all_homes)
 
     def _start(self, home: int) -> int:
         block, index = divmod(home, len(self._starts) - 1)
@@ -156,7 +156,7 @@ class Homes:
         self._vehicles = vehicles
         counts = tuple(template.vehicles for template in HOME_TEMPLATES)
         unlimited = Numbering(counts, vehicles * len(HOME_TEMPLATES))
-        self.count = max(unlimited.home_of(vehicles - 1)[0] + 1, 2)
+        self.count: int = max(unlimited.home_of(vehicles - 1)[0] + 1, 2)
         # Home n is set up in the n-th step: its user joins, then its devices become known.
         self._start = ANCHOR - timedelta(days=700)
         self._step = timedelta(days=500) / self.count

@@ -49,12 +49,12 @@ class World:
 
     def __init__(self, seed: int, vehicles: int, clock: Clock) -> None:
         self.clock = clock
-        self.random = SeededRandom(seed)
-        self.secrets = Secrets(self.random)
+        self.random: SeededRandom = SeededRandom(seed)
+        self.secrets: Secrets = Secrets(self.random)
         """The generator of the secrets that clients get."""
-        self.service_clock = ServiceClock(clock, "real")
+        self.service_clock: ServiceClock = ServiceClock(clock, "real")
         """The clock for lifetimes that clients measure, such as those of tokens."""
-        self.homes = Homes(self.random, vehicles)
+        self.homes: Homes = Homes(self.random, vehicles)
         self.tables: dict[str, Table] = {}
         self.collections: dict[str, Collection] = {}
         """Collections that are not tables, by folder."""
@@ -69,6 +69,8 @@ class World:
         """Called after a request changed a charging site."""
         self.solar_share: Callable[[ChargingSite, datetime, datetime], int] = _no_solar
         """Return how many watt-hours of a site's charging between two instants came from panels."""
+        self.fleet: WorldFleet
+        self.charging: ChargingModel
         self.fleet, self.charging = self._create_models()
         self._cache: dict[object, Any] = {}
 
