@@ -50,7 +50,8 @@ def _limit(**more: Any) -> Row:
 
 
 _LOST: Final = "ok 2 | TransportError 3"
-_LATE: Final = {"timeout": 1.0, "retries": 1}
+#: The timeout is waited for up to twice, and long enough for an undisturbed request.
+_LATE: Final = {"timeout": 0.5, "retries": 1}
 
 ROWS: Final[Mapping[str, Row]] = {
     "rate_limited": _all("ok 2 | RateLimitError 429 3", upload="ok 2 | UploadError 429 3"),

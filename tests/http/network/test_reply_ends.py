@@ -212,7 +212,7 @@ async def test_connection_is_reused_after_a_proper_204(server: PacketServer) -> 
 )
 async def test_incomplete_reply_is_an_error(server: PacketServer, reply: bytes) -> None:
     server.replies = [[reply]]
-    async with Client(TOKEN, base_url=server.url, retries=0, timeout=1) as client:
+    async with Client(TOKEN, base_url=server.url, retries=0, timeout=0.2) as client:
         with pytest.raises((errors.TransportError, errors.DecodeError)):
             await client.evses.get("e")
 
