@@ -27,12 +27,20 @@ ACCEPTED = [
 ]
 REJECTED = ["rejected.py", "rejected_families.py", "rejected_fastapi.py"]
 FILES = [*ACCEPTED, *REJECTED]
-#: The example with requirements that no extra has; CI installs them.
-PLOT = ROOT / "examples" / "nightly_export" / "plot.py"
+#: Examples with requirements that no extra has, and a module of these; CI installs them.
+REQUIRED = {
+    "nightly_export/plot.py": "matplotlib",
+    "prometheus_exporter": "prometheus_client",
+}
+MISSING = [
+    ROOT / "examples" / path
+    for path, module in REQUIRED.items()
+    if importlib.util.find_spec(module) is None
+]
 EXAMPLES = sorted(
     path
     for path in (ROOT / "examples").rglob("*.py")
-    if path != PLOT or importlib.util.find_spec("matplotlib")
+    if not any(path.is_relative_to(missing) for missing in MISSING)
 )
 PATHS = [*map(HERE.joinpath, FILES), *EXAMPLES]
 
