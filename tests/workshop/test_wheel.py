@@ -50,3 +50,7 @@ def test_wheel_has_no_other_top_level_folder(contents: set[str]) -> None:
 def test_wheel_has_the_files_that_the_simulator_reads(contents: set[str]) -> None:
     assert "ev_energy/_contract/api.json" in contents
     assert "ev_energy/simulator/pages/style.css" in contents
+
+
+def test_wheel_has_the_skill_for_coding_agents(contents: set[str]) -> None:
+    assert "ev_energy/.agents/skills/ev-energy/SKILL.md" in contents
