@@ -39,7 +39,7 @@ async def _over_tasks(url: str, settings: Settings) -> Chart:
         for tasks in _TASKS[::3] if settings.quick else _TASKS:
             ids = (IDS * 2)[: max(200 if settings.quick else len(IDS), tasks)]
             cases = {name: gets(one.get, tasks, ids) for name, one in contenders.items()}
-            samples = await async_rounds(cases, settings.rounds(5))
+            samples = await async_rounds(cases, settings.rounds(3 if settings.peers else 5))
             add_rates(series, tasks, samples, len(ids))
     title = "Requests over tasks (one process, one EVSE per request)"
     return Chart("tasks", title, "concurrent tasks", "requests per CPU second", series)

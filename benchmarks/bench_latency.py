@@ -15,7 +15,6 @@ from clients import IDS, LISTS, Contender, CountItems, Get, connected
 from harness import Row, Settings, Target, schedule, server
 
 _TASKS: Final = 64
-_PAGES: Final = 100
 #: Seconds, the longest first.
 Times = list[float]
 Measure = Callable[[], Awaitable[Times]]
@@ -23,15 +22,16 @@ Measure = Callable[[], Awaitable[Times]]
 
 def rows(settings: Settings) -> Iterator[Row]:
     peers.need("orjson")
-    with server(_PAGES * data.PAGE) as url:
-        yield from asyncio.run(_rows(url, settings))
+    pages = 10 if settings.quick else 100
+    with server(pages * data.PAGE) as url:
+        yield from asyncio.run(_rows(url, pages, settings))
     yield from peers.skipped(settings)
 
 
-async def _rows(url: str, settings: Settings) -> list[Row]:
+async def _rows(url: str, pages: int, settings: Settings) -> list[Row]:
     async with connected(url, settings) as contenders:
         percentiles = await _percentiles(contenders, settings)
-        return percentiles + [await _stalls(contenders, what, settings) for what in LISTS]
+        return percentiles + [await _stalls(contenders, what, pages, settings) for what in LISTS]
 
 
 async def _percentiles(contenders: dict[str, Contender], settings: Settings) -> list[Row]:
@@ -71,12 +71,14 @@ def _latencies(get: Get, calls: int) -> Measure:
     return run
 
 
-async def _stalls(contenders: dict[str, Contender], what: str, settings: Settings) -> Row:
-    """Walk 100 pages beside a task that only wants to run in every turn of the event loop.
+async def _stalls(
+    contenders: dict[str, Contender], what: str, pages: int, settings: Settings
+) -> Row:
+    """Walk a listing beside a task that only wants to run in every turn of the event loop.
 
     A turn is measured in CPU time: elapsed, it would be that of other work on the machine.
     """
-    cases = {name: _turns(contenders[name].count_items, what) for name in ("ours", "raw")}
+    cases = {name: _turns(contenders[name].count_items, what, pages) for name in ("ours", "raw")}
     cases["no garbage collection"] = _without_collections(cases["ours"])
     times = await _measure(cases, settings.rounds(9))
     longest = {
@@ -85,7 +87,7 @@ async def _stalls(contenders: dict[str, Contender], what: str, settings: Setting
     }
     note = "; ".join(f"{name} {one:.1f}, {two:.1f}" for name, (one, two) in longest.items())
     return Row(
-        f"longest stall, ms: {_PAGES} pages of {what}",
+        f"longest stall, ms: {pages} pages of {what}",
         longest["ours"][0],
         min(found[0] for found in times["ours"]) * 1e3,
         Target(5.0),
@@ -93,7 +95,7 @@ async def _stalls(contenders: dict[str, Contender], what: str, settings: Setting
     )
 
 
-def _turns(count_items: CountItems, what: str) -> Measure:
+def _turns(count_items: CountItems, what: str, pages: int) -> Measure:
     async def run() -> Times:
         times = Times()
 
@@ -107,7 +109,7 @@ def _turns(count_items: CountItems, what: str) -> Measure:
 
         heart = asyncio.ensure_future(beat())
         try:
-            assert await count_items(what) == _PAGES * data.PAGE
+            assert await count_items(what) == pages * data.PAGE
         finally:
             heart.cancel()
         return sorted(times, reverse=True)[:2]

@@ -34,7 +34,7 @@ def rows(settings: Settings) -> Iterator[Row | Chart]:
 
 
 def _over_latency(settings: Settings) -> Chart:
-    latencies, callers = ((0, 200), (64,)) if settings.quick else (_LATENCIES, _CALLERS)
+    latencies, callers = ((0, 20), (64,)) if settings.quick else (_LATENCIES, _CALLERS)
     series = {
         f"{count} callers": [(ms, sum(_rates(ms, 1, count, settings))) for ms in latencies]
         for count in callers
@@ -45,7 +45,7 @@ def _over_latency(settings: Settings) -> Chart:
 
 def _over_processes(settings: Settings) -> Iterator[Row | Chart]:
     series: dict[str, list[tuple[float, float]]] = {}
-    for ms in (200,) if settings.quick else (0, 20, 200):
+    for ms in (20,) if settings.quick else (0, 20, 200):
         for processes in (2,) if settings.quick else _PROCESSES:
             rates = _rates(ms, processes, _MANY, settings)
             series.setdefault(f"{ms} ms to Redis", []).append((processes, sum(rates)))
@@ -88,7 +88,7 @@ async def _work(url: str, callers: int, seconds: float) -> None:
 
     async with RedisBudget(url, limit=_LIMIT) as budget:
         tasks = [asyncio.ensure_future(call_repeatedly(number)) for number in range(callers)]
-        await asyncio.sleep(1.5)  # connecting and the first calls
+        await asyncio.sleep(min(1.5, seconds))  # connecting and the first calls
         measuring, started = True, time.monotonic()
         await asyncio.sleep(seconds)
         measuring, elapsed = False, time.monotonic() - started
