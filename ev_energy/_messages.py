@@ -45,9 +45,13 @@ class Request(msgspec.Struct, frozen=True, eq=False):
     """One call as it will be sent, without the credentials: a `Request` never holds a secret."""
 
     method: str
+    """The HTTP method, in upper case."""
     url: URL
+    """The URL with its query."""
     headers: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    """The headers, without the access token."""
     body: bytes | None = None
+    """The encoded body; None without one."""
     authorised: bool = True
     """Whether the call is sent with an access token."""
     template: str = ""
@@ -142,10 +146,13 @@ class Response(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
     """A reply with its complete body."""
 
     status: int
+    """The HTTP status."""
     reason: str
+    """The text after the status, such as ``Not Found``; may be empty."""
     headers: Mapping[str, str]
     """The headers by name, in any case. For a repeated header, this has the first value."""
     body: bytes
+    """The whole body, decompressed."""
     elapsed: float = 0.0
     """Seconds from the start of the attempt until the whole body was read."""
 
@@ -189,8 +196,11 @@ class ResponseInfo(_StatedByHeaders, msgspec.Struct, frozen=True, eq=False):
     """A reply without its body, and the request that it answers without its own."""
 
     request: Request
+    """The request that the reply answers."""
     status: int
+    """The HTTP status."""
     reason: str
+    """The text after the status, such as ``Not Found``; may be empty."""
     headers: Mapping[str, str]
     """The headers by name, in any case. For a repeated header, this has the first value."""
     elapsed: float
@@ -246,6 +256,7 @@ class RateLimit(NamedTuple):
     """An allowance of requests per rolling hour, as the API states it or as a budget counts it."""
 
     limit: int
+    """The number of requests per rolling hour."""
     remaining: int
     """The number of requests that may be sent now."""
     reserved: int = 0
@@ -330,11 +341,15 @@ class Page(SuggestsNames, Generic[T]):
     }
 
     items: Sequence[T] = attrs.field(repr=_counted)
+    """The resources on the page, in the order of the server."""
     url: URL = attrs.field(repr=_redacted)
+    """The URL that the page was fetched from."""
     response: Response = attrs.field(repr=False)
     """The reply that contained the page: status, headers, raw body."""
     next_url: URL | None = attrs.field(default=None, repr=_redacted)
+    """The URL of the page after this one; None on the last page."""
     previous_url: URL | None = attrs.field(default=None, repr=_redacted)
+    """The URL of the page before this one; None if the server did not state it."""
     envelope: Mapping[str, Any] = attrs.field(factory=dict[str, Any], repr=False)
     """The other fields of the reply, if the API wraps the items of the listing in an object."""
     listing: PageListing | None = attrs.field(default=None, repr=False)

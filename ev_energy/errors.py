@@ -219,6 +219,7 @@ class TokenError(EvEnergyError):
     outcome: CallOutcome | None = "not_sent"
 
     classes: ClassVar[dict[str, type[TokenError]]] = {}
+    """The class of the error for each OAuth code that has one of its own."""
 
     def __init_subclass__(cls, error: str) -> None:
         TokenError.classes[error] = cls
@@ -543,6 +544,7 @@ class ApiError(CallError):
 
     status: int
     classes: ClassVar[dict[int, type[ApiError]]] = {}
+    """The class of the error for each status that has one of its own."""
 
     def __init_subclass__(cls, status: int | None = None) -> None:
         if status is not None:

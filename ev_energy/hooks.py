@@ -27,6 +27,7 @@ class RequestEvent:
     """An attempt starts. A `ResponseEvent` follows in any case."""
 
     request: Request
+    """The request of the attempt."""
     attempt: int
     """1 for the first attempt. One that is repeated at once with a new token keeps its number."""
 
@@ -36,8 +37,11 @@ class ResponseEvent:
     """An attempt has ended."""
 
     request: Request
+    """The request of the attempt."""
     attempt: int
+    """The number of the attempt, as in `RequestEvent`."""
     seconds: float
+    """The duration of the attempt."""
     response: Response | None
     """The reply, whatever its status; None if there was none."""
     error: BaseException | None
@@ -49,6 +53,7 @@ class RetryEvent:
     """An attempt has failed, and another one will follow."""
 
     request: Request
+    """The request that will be sent again."""
     attempt: int
     """The number of the failed attempt."""
     pause: float
@@ -71,6 +76,7 @@ class WaitEvent:
     For the reason ``"token"``, the duration so far: how long it will take is unknown.
     """
     reason: WaitReason
+    """What the call waits for."""
 
 
 class Tracer(Protocol):
@@ -97,9 +103,13 @@ class Attempt(Protocol):
         ...
 
 
+#: Called with each attempt that starts. What it returns is ignored, as with the other hooks.
 RequestHook: TypeAlias = Callable[[RequestEvent], object]
+#: Called with each attempt that has ended.
 ResponseHook: TypeAlias = Callable[[ResponseEvent], object]
+#: Called with each attempt that has failed and is followed by another one.
 RetryHook: TypeAlias = Callable[[RetryEvent], object]
+#: Called with each wait.
 WaitHook: TypeAlias = Callable[[WaitEvent], object]
 
 
@@ -113,10 +123,15 @@ class Hooks:
     """
 
     on_request: RequestHook | None = None
+    """Called when an attempt starts."""
     on_response: ResponseHook | None = None
+    """Called when an attempt has ended."""
     on_retry: RetryHook | None = None
+    """Called before the pause that precedes another attempt."""
     on_wait: WaitHook | None = None
+    """Called when a call starts to wait."""
     tracer: Tracer | None = None
+    """Makes spans, or what else encloses calls and attempts."""
 
     def __attrs_post_init__(self) -> None:
         for name in ("on_request", "on_response", "on_retry", "on_wait"):

@@ -18,6 +18,7 @@ import ev_energy
 import ev_energy_sync
 from ev_energy import _field_docs, models
 from ev_energy._lazy_exports import Lazy, MembersDoc
+from ev_energy._records.units import SUFFIXES
 from ev_energy.models._base import model_fields
 from ev_energy.models.charging import ChargingSubSession, ChargingSubSessionMode
 from ev_energy.models.charging_assessment import ChargingSubSessionAssessmentMetrics
@@ -92,6 +93,14 @@ def test_field_without_a_docstring_has_its_type() -> None:
 )
 def test_units_and_types_are_plain(cls: type[Any], head: str) -> None:
     assert f"\n    {head}\n" in f"{doc(cls)}\n"
+
+
+def test_number_whose_name_lacks_the_unit_has_one() -> None:
+    for name in SUFFIXES:
+        model, field = name.split(".")
+        heads = [line for line in doc(getattr(models, model)).splitlines() if f" {field}: " in line]
+        assert len(heads) == 1
+        assert heads[0].endswith(")"), heads
 
 
 def test_link_says_what_it_leads_to_and_how_to_get_it() -> None:

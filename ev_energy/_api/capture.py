@@ -40,6 +40,7 @@ class CapturedCall:
     """
 
     request: Request
+    """The request, without the access token."""
     attempts: list[Response | Exception] = attrs.field(factory=list[Response | Exception])
     """The outcome of each attempt: a reply, or the error if there was none."""
 

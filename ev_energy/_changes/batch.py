@@ -29,7 +29,9 @@ class _SessionChange:
     """A change of a sub-session that exists."""
 
     session: ChargingSubSession
+    """The sub-session as it is now."""
     via: Via
+    """How the stream learned of the change."""
     late: bool = False
     """Whether it began or ended more than three hours before: its device was offline, say."""
 
@@ -63,11 +65,14 @@ class Gone:
     """A sub-session that was handed over and no longer exists: the API answers 404 for it."""
 
     id: str
+    """The id of the sub-session."""
     via: Via
+    """How the stream learned of it."""
     late: bool = False
     """Whether it began or ended more than three hours before."""
 
 
+#: A change of a sub-session; use ``match`` to tell which.
 Change: TypeAlias = Created | Ended | Updated | Gone
 
 

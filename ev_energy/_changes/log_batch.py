@@ -19,6 +19,7 @@ class LogEntry(Generic[M_co]):
     """An entry of a log, and whether it is late."""
 
     item: M_co
+    """The entry."""
     late: bool
     """Whether the entry is older than one that was handed over before."""
 

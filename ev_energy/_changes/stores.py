@@ -18,6 +18,7 @@ class StoredState:
     """The state that a store holds."""
 
     text: str
+    """The state, as the stream wrote it."""
     revision: str
     """Identifies the state: `StateStore.save` replaces a state only if it has this revision."""
 

@@ -45,9 +45,11 @@ class Drift:
     """One deviation of a reply from the models: the API changed, or its description is wrong."""
 
     model: str
+    """The name of the model."""
     member: str = attrs.field(repr=printable)
     """Empty where the deviation is not that of a single member."""
     kind: DriftKind
+    """How the reply deviates."""
     path: str = attrs.field(repr=printable)
     """Its first place in the reply: ``$[3].model.name``."""
     value: Any = attrs.field(repr=False)

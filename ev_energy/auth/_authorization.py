@@ -35,6 +35,7 @@ class AuthorizationRequest:
     url: str = attrs.field(repr=False)
     """Where to redirect the user."""
     client_id: str
+    """The client id of the application that the user signs in to."""
     redirect_uri: str
     """Where the server redirects the user after signing in."""
     issuer: str

@@ -88,6 +88,7 @@ class _OAuthApplication:
     """An application that is registered with the authorization server."""
 
     ENDPOINTS: ClassVar[tuple[Endpoint, ...]] = ("token", "revoke")
+    """The endpoints of the authorization server that such an application uses."""
 
     client_id: str
     client_secret: str | SecretProvider | None = attrs.field(default=None, repr=False)
@@ -214,6 +215,7 @@ class AuthorizationCode(_OAuthApplication):
     """
 
     ENDPOINTS: ClassVar[tuple[Endpoint, ...]] = ("authorize", "token", "revoke")
+    """The endpoints of the authorization server that such an application uses."""
 
     redirect_uri: str
     """Where the server redirects the user after signing in; must be registered."""

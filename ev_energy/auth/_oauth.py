@@ -117,7 +117,9 @@ class TokenRequest(NamedTuple):
     """A request to an endpoint of the authorization server, ready to be posted."""
 
     headers: Mapping[str, str]
+    """The headers, with the client authentication if it is not in the body."""
     body: bytes
+    """The form, encoded."""
     secrets: tuple[str, ...]
     """The secrets in headers and body, in every encoding."""
 

@@ -30,9 +30,11 @@ class Acquire:
     """A request for permission to send one call, or for a reservation."""
 
     bucket: str
+    """The name of the rate limit, such as that of an application."""
     timeout: float = float("inf")
     """Seconds to wait for capacity at most."""
     priority: Priority = "interactive"
+    """Calls with ``"interactive"`` are served before those with ``"batch"``."""
     reservation: Reservation | None = None
     """A reservation to take capacity from, if it has some left."""
     on_wait: Callable[[float], None] | None = None

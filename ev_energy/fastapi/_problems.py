@@ -49,10 +49,13 @@ class Problem:
     """A problem document (RFC 9457). Its texts are those of this package, not of the API."""
 
     status: int
+    """The HTTP status."""
     type: str
     """A URN that names the kind of problem: ``urn:ev-energy:problem:rate-limit``."""
     title: str
+    """The kind of problem, for people."""
     detail: str
+    """What happened in this case, for people."""
     headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     """Headers that belong to the problem, such as ``Retry-After``."""
     extensions: Mapping[str, Any] = attrs.field(factory=dict[str, Any])

@@ -31,6 +31,7 @@ class ConnectedDevices:
     """The devices that are connected, and those that are not (yet)."""
 
     connected: tuple[EVSE | Vehicle, ...]
+    """The devices that are connected."""
     missing: tuple[str, ...]
     """The ids of the devices that are not connected, or not those of the user."""
     requests: int

@@ -15,6 +15,7 @@ class OnboardingLink(PlainValue):
     """
 
     url: str
+    """The URL to send the user to."""
 
     def __str__(self) -> str:
         return self.url

@@ -163,3 +163,4 @@ class RegionGroupEntry(PlainValue):
     geometries: Sequence[GeoJsonPolygon | GeoJsonMultiPolygon]
     """1 to 1000 geometries, which the server unites."""
     type: RegionType | str | Unset | None = UNSET
+    """The purpose of the region."""

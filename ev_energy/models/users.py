@@ -68,15 +68,23 @@ class LocationWrite(PlainValue):
     """
 
     address_1: str | Unset | None = UNSET
+    """The first line of the address."""
     address_2: str | Unset | None = UNSET
+    """The second line of the address."""
     city: str | Unset | None = UNSET
+    """The town or city."""
     state: str | Unset | None = UNSET
+    """The state or province, in countries that have them."""
     postal_code: str | Unset | None = UNSET
+    """The postal code."""
     country_code: CountryCode | str | Unset | None = UNSET
+    """ISO 3166-1 code of two letters."""
     coordinates: LatLong | Unset | None = UNSET
+    """The point on Earth."""
     tariff: Id[Tariff] | Unset | None = link_to("/tariffs")
     """The tariff, its URL, a link to it, or its id."""
     evse_site: Id[EVSESite] | Unset | None = link_to("/evse_sites")
+    """The site with EVSEs, its URL, a link to it, or its id."""
 
     def __attrs_post_init__(self) -> None:
         address = ("address_1", "address_2", "city", "state", "postal_code", "country_code")

@@ -34,9 +34,11 @@ class SeenRequest:
     """A request that the simulator has received, without its credentials."""
 
     method: str
+    """The HTTP method."""
     path: str
     """The path as it was sent, still percent-encoded."""
     query: tuple[tuple[str, str], ...]
+    """The names and values of the query, decoded, in their order."""
     headers: Mapping[str, str]
     """All headers but Authorization; names are case-insensitive."""
     authorization_scheme: str | None

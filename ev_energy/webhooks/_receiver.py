@@ -26,7 +26,9 @@ class WebhookResponse:
     """What to answer to the sender of a delivery. Any other status than 2xx makes it try again."""
 
     status: int
+    """The HTTP status."""
     headers: dict[str, str] = attrs.field(factory=dict[str, str])
+    """The headers of the answer; usually none."""
     reason: str = ""
     """Why the delivery was not handled; free of secrets and of its content."""
 

@@ -61,6 +61,7 @@ class Delivery:
     sent_at: datetime
     """When this attempt was sent, in UTC, to the second."""
     event: Event
+    """What has happened; `Event` has the types."""
     body: bytes = attrs.field(repr=False)
     """The body as it was received."""
 
