@@ -29,6 +29,7 @@ REJECTED = ["rejected.py", "rejected_families.py", "rejected_fastapi.py"]
 FILES = [*ACCEPTED, *REJECTED]
 #: Examples with requirements that no extra has, and a module of these; CI installs them.
 REQUIRED = {
+    "mcp_server": "mcp",
     "nightly_export/plot.py": "matplotlib",
     "prometheus_exporter": "prometheus_client",
 }
