@@ -76,7 +76,7 @@ def operation_parameters(operation: Operation) -> list[Parameter]:
     """Return the parameters of *operation*, whose family is imported for it."""
     from ev_energy import Client
 
-    return parameters_of(getattr(getattr(Client, operation.family).load(), operation.name))
+    return parameters_of(getattr(getattr(Client, operation.family), operation.name))
 
 
 def description(operation: Operation) -> str:

@@ -70,7 +70,7 @@ INSTEAD: dict[tuple[str, str], dict[str, object]] = {
 
 
 def parameters(operation: Operation) -> dict[str, inspect.Parameter]:
-    method = getattr(getattr(Client, operation.family).load(), operation.name)
+    method = getattr(getattr(Client, operation.family), operation.name)
     return {n: p for n, p in inspect.signature(method).parameters.items() if n != "self"}
 
 
