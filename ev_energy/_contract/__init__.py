@@ -2,6 +2,7 @@
 
 Tests and the simulator read this file, never the description itself, which belongs to the vendor.
 `extract` makes it from the description; ``tests/contract/write_facts.py`` is the command for that.
+`changes` compares it with another description, for the command ``contract``.
 
 The file uses the keywords of OpenAPI 3.1 and JSON Schema, with one line for each item. It differs
 from a description as follows:

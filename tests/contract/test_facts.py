@@ -14,7 +14,7 @@ from ev_energy._contract.corrections import OfBody, OfOperation, OfParameter, Of
 from ev_energy._contract.extract import UnknownKeywordError, extract
 from ev_energy._contract.facts import FILE, MissingFactsError, facts, lookup, to_text
 from tests.helpers.spec.description import Description
-from tests.helpers.spec.openapi import TOLD_IN_TEXT, document
+from tests.helpers.spec.openapi import TOLD_IN_TEXT, described, document
 
 FACTS = facts()
 
@@ -97,6 +97,10 @@ def test_openapi_document_of_the_facts_has_the_same_facts() -> None:
         one for one in found if not one.endswith(tuple(f"{n} was removed" for n in TOLD_IN_TEXT))
     ] == []
     assert len(found) > 20
+
+
+def test_description_of_the_facts_has_the_same_facts() -> None:
+    assert list(differences(FACTS, extract(described(FACTS)))) == []
 
 
 def test_file_is_sorted_independent_of_the_order_of_the_facts() -> None:

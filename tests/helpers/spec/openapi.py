@@ -140,3 +140,36 @@ def _prepare(node: Any) -> None:
             node["pattern"] = re.sub(r"\$$", r"\\Z", node["pattern"].replace(r"\d", "[0-9]"))
         for item in node.values():
             _prepare(item)
+
+
+def described(facts: Facts) -> Document:
+    """Return the document of *facts*, with text and examples that state the facts without keywords.
+
+    `ev_energy._contract.extract` reads the same facts from it.
+    """
+    made = document(facts)
+    _state(made)
+    return made
+
+
+def _state(node: Any) -> None:
+    if isinstance(node, list):
+        for item in node:
+            _state(item)
+    elif isinstance(node, dict):
+        for value in list(node.values()):
+            _state(value)
+        sentences = []
+        if limit := node.pop("x-anonymous_limit", None):
+            sentences.append(f"Calls are rate limited to {limit} requests per hour per IP.")
+        if node.pop("x-required_of_applications", None):
+            sentences.append("An application requires it.")
+        problems = node.pop("x-problems", ())
+        if problems and "responses" in node:
+            sentences += [f"Its problem may be `{slug}`." for slug in problems]
+        elif problems:
+            values = {slug: {"type": f"https://api.example/problems/{slug}"} for slug in problems}
+            examples = {slug: {"value": value} for slug, value in values.items()}
+            node["content"]["application/problem+json"]["examples"] = examples
+        if sentences:
+            node["description"] = " ".join(sentences)
