@@ -22,15 +22,21 @@ _COMPLETE: Final = "__complete"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
     words = sys.argv[1:] if arguments is None else list(arguments)
+    chosen = next((one for one in COMMANDS if words and one.name == words[0]), None)
+    usage_status = ExitCode.USAGE if chosen is None else chosen.usage_status
     try:
         try:
-            return _run(words)
+            return _run(words, chosen)
         finally:
             if sys.stdout is not None:  # as in a process that is started without one
                 sys.stdout.flush()
     except UsageError as error:
         report_error(str(error), error.hint)
-        return ExitCode.USAGE
+        return usage_status
+    except SystemExit as ended:  # argparse has printed the error, or the help
+        if ended.code == ExitCode.USAGE:
+            raise SystemExit(int(usage_status)) from None
+        raise
     except KeyboardInterrupt:
         notice("interrupted")
         return ExitCode.INTERRUPTED
@@ -41,14 +47,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ExitCode.BROKEN_PIPE
 
 
-def _run(words: Sequence[str]) -> int:
+def _run(words: Sequence[str], chosen: Command | None) -> int:
     if words[:1] == [_COMPLETE]:
         from ev_energy.cli._complete import complete
 
         sys.stdout.writelines(f"{line}\n" for line in complete(COMMANDS, words[1:]))
         return ExitCode.OK
     prog = "python -m ev_energy" if Path(sys.argv[0]).name == "__main__.py" else "ev-energy"
-    chosen = next((one for one in COMMANDS if words and one.name == words[0]), None)
     if chosen is not None and chosen.needs_extra:
         return _run_with_extra(chosen, prog, words[1:])
     options, unknown = _parser(prog, words, chosen).parse_known_args(words)

@@ -62,6 +62,8 @@ def _candidates(commands: Sequence[Command], typed: list[str], current: str) -> 
         from ev_energy.cli._options import BUDGET_OPTIONS
 
         yield from _of_options(BUDGET_OPTIONS, rest, current)
+    elif name == "contract" and not current.startswith("-"):
+        yield FILES
     elif name == "completion":
         yield from ((shell, "") for shell in command.load().SCRIPTS if not rest)
     else:

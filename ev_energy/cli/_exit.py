@@ -18,6 +18,7 @@ class ExitCode(enum.IntEnum):
     FAILED = 1
     USAGE = 2
     UNKNOWN_OUTCOME = 3
+    CONTRACT_USAGE = 64  # EX_USAGE of sysexits.h: 2 and 3 of this command say what differs
     INTERRUPTED = 130  # 128 + SIGINT
     BROKEN_PIPE = 141  # 128 + SIGPIPE
 

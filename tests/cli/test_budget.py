@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from ev_energy._contract.facts import facts
 from ev_energy.cli._commands import COMMANDS
 from ev_energy.cli._exit import ExitCode
 from ev_energy.cli._options import CONNECTION_OPTIONS
 from ev_energy.simulator import Simulator
 from tests.cli.conftest import Printed, variables
 from tests.helpers.names import assert_same_names
+from tests.helpers.spec.openapi import described
 
 pytest.importorskip("cyclopts", reason="needs cyclopts: pip install -e '.[test]'")
 
@@ -83,13 +85,18 @@ def test_commands_of_the_page_run(
         if line.startswith("ev-energy ") and line != "ev-energy --help"
     ]
     assert len(lines) > 10
+    (tmp_path / "openapi.json").write_text(json.dumps(described(facts())))
     vehicle_id = json.loads(command("call", "vehicles.list", "--limit=1").out)["id"]
     for line in lines:
         words = shlex.split(line.replace("vhcl01...", vehicle_id))[1:]
         done = command(*words)
         assert done.status == 0, f"{line}: {done.err}"
         assert done.out or "export" in words
-    assert {path.name for path in tmp_path.iterdir()} == {"october.csv", "log.jsonl"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "october.csv",
+        "log.jsonl",
+        "openapi.json",
+    }
 
 
 def test_page_lists_commands_options_and_exit_statuses() -> None:

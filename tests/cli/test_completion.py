@@ -61,6 +61,8 @@ def test_options_are_completed() -> None:
     assert candidates("completion", "") == ["bash", "zsh", "fish"]
     assert candidates("completion", "bash", "") == []
     assert candidates("simulator", "r") == []
+    assert candidates("contract", "op") == candidates("contract", "--ignore", "") == [":files"]
+    assert candidates("contract", "--i") == ["--ignore", "--ids"]
     assert candidates("simulator", "--fix") == ["--fixed-secrets"]
 
 
