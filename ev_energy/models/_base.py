@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     Final,
@@ -295,7 +296,8 @@ class Model:
     )
     _secret: ClassVar[tuple[str, ...]] = ()
     """Fields that `repr` and records hide, since they grant access to something."""
-    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
+    if not TYPE_CHECKING:  # for pydantic; an annotation would count as one of a field
+        __pydantic_serializer__ = PydanticSerializer()
 
     @property
     def extra(self) -> Mapping[str, Any]:
@@ -378,7 +380,8 @@ class PlainValue:
 
     __slots__ = ()
 
-    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
+    if not TYPE_CHECKING:  # for pydantic; an annotation would count as one of a field
+        __pydantic_serializer__ = PydanticSerializer()
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import (
     TYPE_CHECKING,
     Any,
-    ClassVar,
     Generic,
     NoReturn,
     SupportsIndex,
@@ -35,7 +34,8 @@ class Ref(Generic[T_co]):
 
     __slots__ = ("_into", "_raw")
 
-    __pydantic_serializer__: ClassVar[PydanticSerializer] = PydanticSerializer()
+    if not TYPE_CHECKING:  # for pydantic; an annotation would count as one of a field
+        __pydantic_serializer__ = PydanticSerializer()
 
     def __init__(self, target: str | T_co, into: type[T_co]) -> None:
         self._raw = target
