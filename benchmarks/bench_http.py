@@ -16,7 +16,7 @@ from harness import Row, Samples, Settings, Target, async_rounds, ratio, server
 
 def rows(settings: Settings) -> Iterator[Row]:
     peers.need("orjson")
-    items = data.ITEMS // 10 if settings.quick else data.ITEMS
+    items = data.ITEMS // 20 if settings.quick else data.ITEMS
     with server(items) as url:
         yield from asyncio.run(_rows(url, items, settings))
     yield from peers.skipped(settings)
