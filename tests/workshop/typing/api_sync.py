@@ -88,6 +88,7 @@ def one_resource_and_its_links(client: Client) -> None:
     assert_type(record_columns(EVSE, expand=links), list[str])
     assert_type(record_types(EVSE, expand=links), dict[str, type[Any]])
     assert_type(EVSE.from_dict({}), EVSE)
+    assert_type(Client.evses.__name__, str)
 
 
 def ids_in_every_form(client: Client, evse: EVSE, log: EVSEStatusLog) -> None:
