@@ -27,8 +27,10 @@ ACCEPTED = [
 ]
 REJECTED = ["rejected.py", "rejected_families.py", "rejected_fastapi.py"]
 FILES = [*ACCEPTED, *REJECTED]
-#: Examples with requirements that no extra has, and a module of these; CI installs them.
+#: Examples with requirements that no extra has, and a module of these. CI installs them, except
+#: for Home Assistant.
 REQUIRED = {
+    "home_assistant": "homeassistant",
     "mcp_server": "mcp",
     "nightly_export/plot.py": "matplotlib",
     "prometheus_exporter": "prometheus_client",
