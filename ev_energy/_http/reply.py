@@ -22,7 +22,8 @@ _WITHOUT_BODY: Final = frozenset(
     status.value
     for status in (HTTPStatus.SWITCHING_PROTOCOLS, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)
 )
-#: Interim replies before the final one; after more than that, bytes are only passed on.
+#: Interim replies that are looked at. After that, bytes are only passed on, and the connection is
+#: used for one reply only.
 _MAX_INTERIM_REPLIES: Final = 16
 #: The limits of a session, which its parsers have too.
 _LIMITS: Final = ("read_bufsize", "max_line_size", "max_field_size", "max_headers")
@@ -183,6 +184,8 @@ class _OneReplyParser:
                     self._protocol.force_close()
             elif _CONTINUE <= message.code < _OK:
                 self._interim += 1
+                if self._interim == _MAX_INTERIM_REPLIES:  # a surplus reply would go unnoticed
+                    self._protocol.force_close()
             else:
                 self._payload = payload
 

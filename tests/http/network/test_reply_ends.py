@@ -187,6 +187,19 @@ async def test_surplus_reply_answers_no_later_request(server: PacketServer) -> N
     assert server.connections == len(cuts) + 1
 
 
+async def test_surplus_reply_after_many_interim_replies_answers_no_later_request(
+    server: PacketServer,
+) -> None:
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n" * 20
+    server.replies = [[interim + GOOD, GOOD.replace(b'"A"', b'"B"')], [GOOD]]
+    async with Client(TOKEN, base_url=server.url, retries=0) as client:
+        assert (await client.evses.get("e")).cpid == "A"
+        for _ in range(10):  # until the second reply has arrived
+            await asyncio.sleep(0)
+        assert (await client.evses.update("e", location=None)).cpid == "A"
+    assert len(server.requests) == 2
+
+
 async def test_connection_is_reused_after_a_proper_204(server: PacketServer) -> None:
     empty = b"HTTP/1.1 204 No Content\r\n\r\n"
     zero = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
