@@ -244,7 +244,8 @@ def _types(before: Facts, after: Facts, place: Place) -> Iterator[Change]:
         if old or new:
             breaks = place.use.sent if new else place.use.received
             effect = REFUSED if new else ANY_TYPE
-            effect = effect if breaks else "values may have this type"
+            if not breaks:
+                effect = "values have this type" if new else "requests may have any type"
             yield keyword_change(
                 "type", (breaks, effect), before.get("type"), after.get("type"), place
             )

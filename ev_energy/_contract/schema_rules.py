@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from ev_energy._contract.change import Place
 
 REFUSED: Final = "requests that were accepted may be refused"
-ACCEPTED: Final = "requests may have more than before"
+ACCEPTED: Final = "more requests are accepted than before"
 OTHER_REPLIES: Final = "it concerns replies only, and no type of the SDK depends on it"
 REVIEW: Final = "this version of the SDK does not know it: read the description"
 ANY_TYPE: Final = "programs may receive values of any type"
@@ -29,6 +29,8 @@ class Rule(NamedTuple):
     added_to_replies: str | None = None
     removed_from_replies: str | None = None
     harmless: str = _NO_PROGRAM
+    """What it means otherwise that it was added or changed, or also that it was removed."""
+    harmless_removal: str | None = None
 
     def effect(self, place: Place, *, is_new: bool, was_there: bool) -> tuple[bool, str]:
         """Return whether it breaks something, and what it means."""
@@ -39,7 +41,9 @@ class Rule(NamedTuple):
             (place.use.received and was_there, self.removed_from_replies),
         )
         found = dict.fromkeys(effect for applies, effect in candidates if applies and effect)
-        return (True, ", and ".join(found)) if found else (False, self.harmless)
+        if found:
+            return True, ", and ".join(found)
+        return False, self.harmless if is_new else self.harmless_removal or self.harmless
 
 
 RESTRICTION: Final = Rule(added_to_requests=REFUSED, harmless="no request is refused because of it")
@@ -53,18 +57,23 @@ RULES: Final[Mapping[str, Rule]] = {
     "format": Rule(
         added_to_requests=REFUSED,
         removed_from_replies="values may not have the form that the SDK converts from",
-        harmless="values have this form too",
+        harmless="values have this form",
+        harmless_removal="requests may have other forms",
     ),
     "default": Rule(
         removed_from_requests="a call that leaves it out may do something else",
-        harmless="it is what a call does that leaves it out",
+        harmless="a call that leaves it out gets this value",
+        harmless_removal=_NO_PROGRAM,
     ),
     "readOnly": Rule(
         added_to_requests="requests that set it may be refused",
-        harmless="requests that do not set it are accepted as before",
+        harmless="requests cannot set it",
+        harmless_removal="requests may set it",
     ),
     "writeOnly": Rule(
-        added_to_replies="programs that read it find nothing", harmless="replies may have it"
+        added_to_replies="programs that read it find nothing",
+        harmless="replies do not have it",
+        harmless_removal="replies may have it",
     ),
     "deprecated": Rule(harmless="it still works; a later version of the API may remove it"),
 }
@@ -78,17 +87,19 @@ LIMITS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 TYPE: Final = Rule(
     removed_from_requests=REFUSED,
     added_to_replies="programs may receive a type that they do not expect",
-    harmless="values may have this type",
+    harmless="requests may have this type",
+    harmless_removal="replies do not have this type any more",
 )
 NULLABLE: Final = Rule(
     removed_from_requests="requests that set it to null may be refused",
     added_to_replies="programs may receive None where they expect a value",
-    harmless="values need not be null",
+    harmless="requests may set it to null",
+    harmless_removal="replies always have a value",
 )
 ENUM_VALUE: Final = Rule(
     removed_from_requests="requests with this value may be refused",
     removed_from_replies="programs that wait for this value do not see it any more",
-    harmless="enums are open: programs receive it as a value without a name",
+    harmless="enums are open: it is a value without a name in this version",
 )
 FORM: Final = Rule(
     removed_from_requests=REFUSED,
@@ -104,7 +115,8 @@ FIELD: Final = Rule(
 REQUIRED: Final = Rule(
     added_to_requests="requests without it are refused",
     removed_from_replies="replies may lack it",
-    harmless="requests may lack it, or replies always have it",
+    harmless="replies always have it",
+    harmless_removal="requests may lack it",
 )
 READ: Final = frozenset(
     {*RULES, *LIMITS, *FORMS, "type", "nullable", "enum", "properties", "required", "$ref"}

@@ -479,7 +479,7 @@ def test_text_says_what_a_change_means(compare: Compare) -> None:
         "  - query email: added. This version of the SDK has no argument for it.\n"
         "\n"
         "schema EVSE (received by 31 operations)\n"
-        "  - field cpid > type string: removed. Values may have this type.\n"
+        "  - field cpid > type string: removed. Replies do not have this type any more.\n"
         "\n"
     )
 
