@@ -30,6 +30,7 @@ FILES = [*ACCEPTED, *REJECTED]
 #: Examples with requirements that no extra has, and a module of these. CI installs them, except
 #: for Home Assistant.
 REQUIRED = {
+    "dlt_source": "dlt",
     "home_assistant": "homeassistant",
     "mcp_server": "mcp",
     "nightly_export/plot.py": "matplotlib",
