@@ -109,15 +109,19 @@ def stated(change: Change) -> tuple[Any, ...]:
     return (change.subject, change.place, change.kind, key_of(change.before), key_of(change.after))
 
 
-@tiers(fast=15, slow=200)
-def test_random_change_is_reported_and_its_reverse_is_the_opposite(examples: int) -> None:
-    @settings(
+def sample(examples: int) -> settings:
+    return settings(
         max_examples=examples,
         deadline=None,
         derandomize=True,
         database=None,
         suppress_health_check=list(HealthCheck),
     )
+
+
+@tiers(fast=5, slow=200)
+def test_random_change_is_reported_and_its_reverse_is_the_opposite(examples: int) -> None:
+    @sample(examples)
     @given(mutations())
     def check(mutation: tuple[Path, str]) -> None:
         after = extracted(mutated(*mutation))
@@ -129,5 +133,22 @@ def test_random_change_is_reported_and_its_reverse_is_the_opposite(examples: int
         reverse = changes(after, FACTS)
         assert sorted(map(str, map(swapped, reverse))) == sorted(map(str, map(stated, found)))
         json.dumps([change._asdict() for change in [*found, *reverse]])
+
+    check()
+
+
+#: Values that have the wrong type in most places.
+JUNK: list[Any] = [None, [], {}, 5, 1.5, "x", True, False, [None], [[1]], [{}], {"a": None}]
+
+
+@tiers(fast=5, slow=200)
+def test_value_of_a_wrong_type_is_an_error_of_the_description_or_a_change(examples: int) -> None:
+    @sample(examples)
+    @given(st.sampled_from(PLACES), st.sampled_from([*JUNK, {"$ref": 5}, {"$ref": "#/paths"}]))
+    def check(path: Path, junk: Any) -> None:
+        document = copy.deepcopy(DOCUMENT)
+        parent_of(document, path)[path[-1]] = junk
+        after = extracted(document)
+        assert after is None or changes(FACTS, after)
 
     check()
