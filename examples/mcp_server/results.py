@@ -49,9 +49,8 @@ def mask(value: Any) -> Any:
     if isinstance(value, Mapping):
         members = cast("Mapping[str, Any]", value)
         return {name: _mask_member(name, one) for name, one in members.items()}
-    if isinstance(value, list):
-        items: list[Any] = value
-        return [mask(one) for one in items]
+    if isinstance(value, list | tuple):
+        return [mask(one) for one in cast("Sequence[Any]", value)]
     return value
 
 
