@@ -82,7 +82,7 @@ def test_strict_and_lenient_decoders_give_equal_objects(name: str, style: Style)
     @some
     @given(replies(name, style))
     def check(data: dict[str, Any]) -> None:
-        read, _ = strict.decoders(cls_of(name), False, True)
+        read = strict.decoders(cls_of(name), False, True).decode
         fast = read(json.dumps(data))
         assert strictly(data, name) == fast
         slow, notes = tolerantly(data, name)
