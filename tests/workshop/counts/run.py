@@ -99,6 +99,8 @@ def measured(work: str, code: str = "") -> Counts:
     # Nothing of the tests' environment, such as coverage of child processes.
     kept = {k: v for k, v in os.environ.items() if k in {"PATH", "PYTHONPYCACHEPREFIX"}}
     environment = kept | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(_ROOT)}
+    # Where setuptools is installed, it runs a function at each import to replace distutils.
+    environment["SETUPTOOLS_USE_DISTUTILS"] = "stdlib"
     found: Counts = {}
     # The memory of a hop depends on which of its two threads is faster.
     for kind in ("calls",) if work == "hop" else ("calls", "memory"):
