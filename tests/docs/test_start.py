@@ -1,4 +1,4 @@
-"""A newcomer who follows docs/start.md word for word ends with a web service."""
+"""The steps of docs/start.md, followed word for word, end with a web service."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 import textwrap
-import time
 import tomllib
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -32,31 +31,36 @@ OUTPUTS = re.findall(r"^```text\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
 @contextmanager
-def running(words: list[str], folder: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    """Run a server of the page until the block ends."""
+def running(
+    words: list[str], folder: Path, environment: Mapping[str, str], *, ready: str
+) -> Iterator[None]:
+    """Run a server of the page, from when it has printed *ready* until the block ends."""
     with subprocess.Popen(
-        words, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        words,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as server:
         try:
+            assert server.stdout is not None
+            printed = []
+            for line in server.stdout:
+                printed.append(line)
+                if ready in line:
+                    break
+            else:
+                pytest.fail(f"the server ended before it was ready:\n{''.join(printed)}")
             yield
         finally:
             server.terminate()
 
 
 def fetch(url: str) -> bytes:
-    """Return what *url* answers once its server listens."""
-    for _ in range(100):
-        try:
-            with urllib.request.urlopen(url) as reply:
-                found: bytes = reply.read()
-                return found
-        except ConnectionError:
-            pass
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionError):
-                raise
-        time.sleep(0.1)
-    pytest.fail(f"nothing listens at {url}")
+    with urllib.request.urlopen(url) as reply:
+        found: bytes = reply.read()
+    return found
 
 
 def words_of(command: str, ports: Mapping[str, str]) -> list[str]:
@@ -85,8 +89,7 @@ def test_following_the_page_ends_with_a_web_service(tmp_path: Path) -> None:
     }
     assert simulator.startswith(". .venv/bin/activate\n")
     command = words_of(simulator.splitlines()[1] + " --port 8420", ports)
-    with running(command, tmp_path, environment):
-        fetch(f"http://127.0.0.1:{ports['8420']}/")
+    with running(command, tmp_path, environment, ready="Requests:"):
 
         def output_of(command: str) -> str:
             return subprocess.run(
@@ -106,7 +109,7 @@ def test_following_the_page_ends_with_a_web_service(tmp_path: Path) -> None:
         assert "a line for each of the 50 vehicles" in PAGE
         assert output_of(table) == OUTPUTS[1]
 
-        with running(words_of(service, ports), tmp_path, environment):
+        with running(words_of(service, ports), tmp_path, environment, ready="Uvicorn running"):
             url = request.split()[1].replace("8000", ports["8000"])
             vehicles = json.loads(fetch(url))
             assert len(vehicles) == 50
