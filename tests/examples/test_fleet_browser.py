@@ -55,9 +55,10 @@ class Portal:
 
 
 @pytest.fixture
-def portal() -> Iterator[Portal]:
+def portal(request: pytest.FixtureRequest) -> Iterator[Portal]:
+    module: str = getattr(request, "param", "examples.fleet_portal")
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
-    command = [sys.executable, "-m", "examples.fleet_portal", "--speed", "0"]
+    command = [sys.executable, "-m", module, "--speed", "0"]
     with subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -120,6 +121,14 @@ def test_user_connects_a_charger_and_sees_a_session_begin(browser: Browser, port
     portal.process.send_signal(signal.SIGTERM)
     portal.process.wait(timeout=10)
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("portal", ["tests.helpers.slow_extension_portal"], indirect=True)
+def test_page_is_live_if_its_second_script_arrives_late(browser: Browser, portal: Portal) -> None:
+    sign_in(browser, portal)
+    browser.shows("Nothing is plugged in.")
+    portal.move_clock(hours=5)
+    browser.shows("Since\n17:31")
 
 
 @pytest.mark.skipif(

@@ -76,7 +76,13 @@ class Browser:
     def shows(self, text: str) -> None:
         """Wait until the main part of the page contains this text."""
         wait = waiting.WebDriverWait(self.chrome, SECONDS, ignored_exceptions=[WebDriverError])
-        wait.until(lambda chrome: text in chrome.find_element("tag name", "main").text, text)
+        try:
+            wait.until(lambda chrome: text in chrome.find_element("tag name", "main").text)
+        except waiting.TimeoutException:
+            shown = self.chrome.find_element("tag name", "main").text
+            pytest.fail(
+                f"{text!r} did not appear; errors: {self.console_errors()}; the page says:\n{shown}"
+            )
 
     def fill(self, label: str, text: str) -> None:
         """Type into the field with this label."""
