@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.metadata import entry_points
@@ -29,6 +29,7 @@ from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy_sync import Client as BlockingClient
 from tests.helpers.names import assert_no_problems, assert_same_names
+from tests.helpers.programs import environment_of, output_of, serving
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -114,16 +115,6 @@ EVENT = {
 }
 
 
-def environment_of(simulator: Simulator) -> dict[str, str]:
-    """Return environment variables as in the README, with *simulator* as the API."""
-    return {
-        **os.environ,
-        "EV_ENERGY_CLIENT_ID": simulator.client_id,
-        "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
-        "EV_ENERGY_BASE_URL": simulator.base_url,
-    }
-
-
 @pytest.fixture(scope="module")
 def environment() -> Iterator[dict[str, str]]:
     """Environment variables as in the README, with the simulator as the API."""
@@ -172,17 +163,7 @@ def storage() -> Iterator[dict[str, str]]:
 
 
 def run(code: str, environment: dict[str, str], *words: str, folder: Path = ROOT) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=environment,
-        cwd=folder,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    return done.stdout
+    return output_of(["-c", code, *words], folder, environment)
 
 
 def snippet(mark: str) -> str:
@@ -209,37 +190,16 @@ def test_snippet_of_records_prints_rows(environment: dict[str, str]) -> None:
 def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
-    words = ["-m", "uvicorn", "shop:app", "--port", "0"]
-    with subprocess.Popen(
-        [sys.executable, *words], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
-    ) as server:
-        assert server.stderr is not None
-        try:
-            url = url_of_uvicorn(server.stderr)
-            evse_id = run(
-                "from ev_energy_sync import Client\n"
-                "with Client.from_env() as c: print(c.evses.list().first().id)",
-                environment,
-            ).strip()
-            with urllib.request.urlopen(f"{url}/chargers/{evse_id}") as reply:
-                assert evse_id.encode() in reply.read()
-            with pytest.raises(urllib.error.HTTPError, match="404"):
-                urllib.request.urlopen(f"{url}/chargers/evse00")
-        finally:
-            server.terminate()
-            rest = server.stderr.read()
-    assert "Traceback" not in rest
-
-
-def url_of_uvicorn(log: Iterable[str]) -> str:
-    """Return the URL that uvicorn logs when it accepts connections."""
-    lines = []
-    for line in log:
-        lines.append(line)
-        running = re.search(r"Uvicorn running on (http://\S+)", line)
-        if running:
-            return running[1]
-    pytest.fail(f"uvicorn ended before it accepted connections:\n{''.join(lines)}")
+    with serving("shop:app", tmp_path, environment) as url:
+        evse_id = run(
+            "from ev_energy_sync import Client\n"
+            "with Client.from_env() as c: print(c.evses.list().first().id)",
+            environment,
+        ).strip()
+        with urllib.request.urlopen(f"{url}/chargers/{evse_id}") as reply:
+            assert evse_id.encode() in reply.read()
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            urllib.request.urlopen(f"{url}/chargers/evse00")
 
 
 def fragments_of(page: Path) -> list[str]:

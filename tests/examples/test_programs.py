@@ -25,22 +25,11 @@ from ev_energy.simulator import Clock, Simulator
 from ev_energy_sync import Client
 from examples import dispatch
 from tests.helpers.html_browser import HtmlBrowser, open_browser
+from tests.helpers.programs import environment_of
 from tests.helpers.redis_server import PrivateRedis, free_port
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-
-
-def environment_of(simulator: Simulator, **more: str) -> dict[str, str]:
-    """Return the environment of a program that uses *simulator* as the API."""
-    return {
-        **{k: v for k, v in os.environ.items() if not k.startswith(("EV_ENERGY_", "OTEL_"))},
-        "EV_ENERGY_CLIENT_ID": simulator.client_id,
-        "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
-        "EV_ENERGY_BASE_URL": simulator.base_url,
-        "MPLBACKEND": "Agg",
-        **more,
-    }
 
 
 def client_of(simulator: Simulator) -> Client:
