@@ -12,6 +12,7 @@ from ev_energy_sync._generate.exports import expand_exports, models_exports
 from ev_energy_sync._generate.id_models import id_models_module
 from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
 from ev_energy_sync._generate.path_words import path_words_module
+from ev_energy_sync._generate.reference import method_links, with_families
 from ev_energy_sync._generate.resource_paths import resource_paths_module
 
 ROOT: Final = Path(__file__).parents[2]
@@ -33,6 +34,11 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         module = blocking_module(path.read_text("utf-8"), source)
         texts[f"{_BLOCKING_RESOURCES}/{path.name}"] = _header(source) + module
     operations = operation_table(root / "ev_energy")
+    docs = root / "docs"
+    reference = {
+        path.relative_to(docs).as_posix(): path.read_text("utf-8")
+        for path in sorted((docs / "reference").glob("*.md"))
+    }
     from_models, from_resources = _header(f"{_MODELS}/*.py"), _header(f"{_RESOURCES}/*.py")
     return {
         **texts,
@@ -41,7 +47,10 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         "ev_energy/_api/resource_paths.py": from_resources + resource_paths_module(operations),
         "ev_energy/_api/path_words.py": from_resources + path_words_module(operations),
         "ev_energy/_codec/id_models.py": from_resources + id_models_module(operations),
-        "docs/operations.md": operations_page(operations, COMMAND),
+        "docs/operations.md": operations_page(
+            operations, method_links(operations, reference), COMMAND
+        ),
+        **{f"docs/{page}": with_families(text, operations) for page, text in reference.items()},
         **{
             page: with_number_of_operations((root / page).read_text("utf-8"), operations)
             for page in _PAGES_WITH_NUMBER

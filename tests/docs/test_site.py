@@ -37,20 +37,20 @@ PUBLIC = (
 )
 
 
-def _resolve(target: str) -> object:
+def resolve(target: str) -> object:
     """Return what *target* of the reference names."""
     try:
         return importlib.import_module(target)
     except ModuleNotFoundError:
         module, _, name = target.rpartition(".")
-        return getattr(_resolve(module), name)
+        return getattr(resolve(module), name)
 
 
 @functools.cache
 def _documented() -> list[object]:
     """Return all values that the reference describes."""
     found: list[object] = []
-    for value in map(_resolve, TARGETS):
+    for value in map(resolve, TARGETS):
         found += vars(value).values() if isinstance(value, ModuleType) else [value]
     return found
 
