@@ -16,12 +16,11 @@ import pytest
 from ev_energy import AuthorizationCode
 from ev_energy.auth import AuthorizationRequest
 from ev_energy.simulator import Simulator
+from tests.helpers.pages import Page
 
 ROOT = Path(__file__).parents[2]
 BACK = "https://app.example.com/back"
-AS_APPLICATION, SCRIPT, WEB, ROTATED_SECRET, ROTATED_TOKEN = re.findall(
-    r"```python\n(.*?)```", (ROOT / "docs" / "auth.md").read_text(), re.DOTALL
-)
+AS_APPLICATION, SCRIPT, WEB, ROTATED_SECRET, ROTATED_TOKEN = Page.read("auth.md").snippets
 
 Register = Callable[..., AuthorizationCode]
 Consent = Callable[[AuthorizationRequest], Awaitable[str]]

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -29,51 +30,14 @@ from ev_energy.simulator.faults import kinds
 from ev_energy.simulator.resources._operations import OPERATIONS
 from ev_energy_sync import Client as BlockingClient
 from tests.helpers.names import assert_no_problems, assert_same_names
+from tests.helpers.pages import Page
 from tests.helpers.programs import environment_of, output_of, serving
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-#: Pages without code.
-TABLES = {"demo.md", "drift.md", "families.md", "operations.md", "production.md"}
-
-#: Pages whose code other tests run.
-SPECIAL = {
-    "auth.md",
-    "index.md",  # from the README
-    "start.md",
-    "cli.md",
-    "fastapi.md",
-    "testing.md",
-    "uploads.md",
-    "redis.md",
-    "proxies.md",
-}
-
-# The code around the snippets of docs/, with the names that the pages use.
-FRAME = """
-import asyncio, datetime
-import ev_energy
-from ev_energy.models import LatLong
-
-async def page():
-    async with ev_energy.Client.from_env() as client:
-        evse = await client.evses.list().first()
-        evse_id, here = evse.id, LatLong(latitude=51.5, longitude=-0.1)
-        since = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-        newest = await client.evses.status_logs(evse).first()
-        recently = newest.sampled_at - datetime.timedelta(hours=20)
-        saved = []
-        load, save, store = lambda: saved[-1] if saved else None, saved.append, list
-        body, secret = {event!r}, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-        headers = ev_energy.webhooks.Webhook(secret).sign(body)
-{body}
-
-asyncio.run(page())
-"""
-
-# The same for docs/uploads.md, whose snippets run against `Storage`.
+# The code around the snippets of docs/uploads.md, which run against `Storage`.
 UPLOADS_FRAME = """
 import asyncio
 import ev_energy
@@ -85,35 +49,6 @@ async def page():
 
 asyncio.run(page())
 """
-
-# Runs the programs that are its arguments, each with names of its own.
-RUN_ALL = """
-import sys
-for number, code in enumerate(sys.argv[1:], 1):
-    exec(compile(code, f"fragment {number}", "exec"), {"__name__": "__main__"})
-"""
-
-EVENT = {
-    "type": "charging_sub_session.ended",
-    "timestamp": "2026-01-01T07:00:00Z",
-    "data": {
-        "id": "csub01",
-        "url": "https://api.ev.energy/v2/charging_sub_sessions/csub01",
-        "start": "2026-01-01T01:00:00Z",
-        "end": "2026-01-01T07:00:00Z",
-        "mode": "SMART",
-        "energy_delivered_watt_hours": 21_000,
-        "cost": 189,
-        "location": {"name": "Home"},
-        "currency": "GBP",
-        "total_co2_grams": None,
-        "co2_intensity_grams_per_kilowatt_hour": None,
-        "co2_intensity_classification": None,
-        "duration_minutes": 180,
-        "grid_energy_delivered_watt_hours": None,
-        "solar_energy_delivered_watt_hours": None,
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -174,10 +109,17 @@ def snippet(mark: str) -> str:
 
 def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
-    blocking = run(snippet("ev_energy_sync"), environment)
-    count = len(re.findall(r"^vhcl\w{26} (?:\d+|None) %$", asynchronous, re.MULTILINE))
+    blocking = run(snippet("\n    for evse in client"), environment)
+    count = len(re.findall(r"^evse", asynchronous, re.MULTILINE))
     assert len(asynchronous.splitlines()) == count > 1
+    assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
     assert asynchronous == blocking
+
+
+def test_snippet_of_records_prints_rows(environment: dict[str, str]) -> None:
+    lines = run(snippet("to_records"), environment).splitlines()
+    assert len(lines) > 1
+    assert all(re.fullmatch(r"evse\w{26} .+ -?[\d.]+", line) for line in lines)
 
 
 @pytest.mark.slow
@@ -185,73 +127,51 @@ def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path:
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
     with serving("shop:app", tmp_path, environment) as url:
-        vehicle_id = run(
+        evse_id = run(
             "from ev_energy_sync import Client\n"
-            "with Client.from_env() as c: print(c.vehicles.list().first().id)",
+            "with Client.from_env() as c: print(c.evses.list().first().id)",
             environment,
         ).strip()
-        with urllib.request.urlopen(f"{url}/vehicles/{vehicle_id}") as reply:
-            assert vehicle_id.encode() in reply.read()
+        with urllib.request.urlopen(f"{url}/chargers/{evse_id}") as reply:
+            assert evse_id.encode() in reply.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{url}/vehicles/vhcl00")
+            urllib.request.urlopen(f"{url}/chargers/evse00")
 
 
-def fragments_of(page: Path) -> list[str]:
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
-
-
-def framed(frame: str, code: str) -> str:
-    indented = "".join(f"        {line}\n" if line else "\n" for line in code.splitlines())
-    return frame.format(body=indented, event=json.dumps(EVENT).encode())
-
-
-@pytest.mark.matrix(of=lambda: "the first page")
-@pytest.mark.parametrize(
-    "page", [p for p in PAGES if p.name not in SPECIAL], ids=lambda page: page.name
-)
-def test_snippets_of_the_docs_run(page: Path, environment: dict[str, str], tmp_path: Path) -> None:
-    fragments = fragments_of(page)
-    assert fragments or page.name in TABLES
-    run(RUN_ALL, environment, *map(runnable, fragments), folder=tmp_path)
-
-
-def runnable(fragment: str) -> str:
-    """Return a program that runs a fragment, with the values that it leaves out."""
-    code = fragment.replace('"evse01..."', "evse")
-    if "ev_energy_sync" not in code:
-        return framed(FRAME, code)
-    return code.replace(
-        'Client(ClientCredentials(client_id="...", client_secret="..."))', "Client.from_env()"
-    )
+def in_uploads_frame(code: str) -> str:
+    return UPLOADS_FRAME.format(body=textwrap.indent(code, " " * 8))
 
 
 @pytest.mark.slow
 def test_snippets_about_uploads_run(storage: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7")
-    plain, watched, resumed = fragments_of(ROOT / "docs" / "uploads.md")
-    assert run(framed(UPLOADS_FRAME, plain), storage, folder=tmp_path) == "rbtf01\n"
-    shown = run(framed(UPLOADS_FRAME, watched), storage, folder=tmp_path)
+    plain, watched, resumed = Page.read("uploads.md").snippets
+    assert run(in_uploads_frame(plain), storage, folder=tmp_path) == "rbtf01\n"
+    shown = run(in_uploads_frame(watched), storage, folder=tmp_path)
     assert shown == "0 of 12 bytes\n12 of 12 bytes\n"
     Storage.refuses = True
-    shown = run(framed(UPLOADS_FRAME, resumed), storage, folder=tmp_path)
+    shown = run(in_uploads_frame(resumed), storage, folder=tmp_path)
     assert shown.endswith(" 403\n")
     assert Storage.files == [b"%PDF-1.7", b"%PDF-1.7 ...", b"%PDF-1.7"]
 
 
-def test_families_are_listed_once_on_their_page() -> None:
+def test_families_are_listed_once_in_the_readme_and_once_on_their_page() -> None:
+    families = [name for name, value in vars(Client).items() if isinstance(value, Lazy)]
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
-    assert_same_names(
-        rows,
-        [name for name, value in vars(Client).items() if isinstance(value, Lazy)],
-        missing="add the family to docs/families.md",
-        unexpected="the client has no such family; take it out of docs/families.md",
-    )
-    assert len(rows) == len(set(rows)), "docs/families.md lists a family twice"
+    listed = re.findall(r"`(\w+)`", README.partition("## Families")[2].partition("\n## ")[0])
+    for place, found in {"docs/families.md": rows, "README.md, Families": listed}.items():
+        assert_same_names(
+            found,
+            families,
+            missing=f"add the family to {place}",
+            unexpected=f"the client has no such family; take it out of {place}",
+        )
+        assert len(found) == len(set(found)), f"{place} lists a family twice"
 
 
 @pytest.mark.slow
 def test_tests_in_the_docs_pass(tmp_path: Path) -> None:
-    tests = fragments_of(ROOT / "docs" / "testing.md")
+    tests = [snippet("def test_a_day_later"), *Page.read("testing.md").snippets]
     for number, test in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(test)
     (tmp_path / "pytest.ini").write_text(
@@ -355,13 +275,12 @@ def test_options_of_the_command_are_documented() -> None:
     )
 
 
-def test_page_of_the_demo_shows_its_current_output() -> None:
-    page = (ROOT / "docs" / "demo.md").read_text()
-    (shown,) = re.findall(r"```text\n(Source: .*?)```", page, re.DOTALL)
+def test_readme_shows_the_current_output_of_the_demo() -> None:
+    (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
     printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
     assert _portless(printed) == _portless(shown), (
-        "replace the output in docs/demo.md with that of `python -m ev_energy demo`"
+        "replace the output of the demo in README.md with that of `python -m ev_energy demo`"
     )
 
 

@@ -16,14 +16,23 @@ from ev_energy import Client
 from ev_energy.errors import SignInRequiredError
 from ev_energy.simulator import Simulator
 from ev_energy.webhooks import Webhook
-from tests.docs.test_docs import EVENT
 from tests.helpers.fastapi_apps import open_app
+from tests.helpers.guides import EVENT, WEBHOOK_SECRET
 from tests.helpers.html_browser import open_browser
+from tests.helpers.pages import Page
 
-ROOT = Path(__file__).parents[2]
-PAGE = (ROOT / "docs" / "fastapi.md").read_text(encoding="utf-8")
-PROGRAMS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+PAGE = Page.read("fastapi.md")
+(
+    KIT,
+    OWN_LIFESPAN,
+    OVERRIDE,
+    MODELS,
+    OWN_HANDLER,
+    SIGN_IN,
+    ONBOARDING,
+    QUEUE,
+    WITHOUT_THE_KIT,
+) = PAGE.snippets
 
 
 @pytest.fixture
@@ -35,7 +44,7 @@ def environment(
         "EV_ENERGY_CLIENT_ID": simulator.client_id,
         "EV_ENERGY_CLIENT_SECRET": simulator.client_secret,
         "EV_ENERGY_BASE_URL": simulator.base_url,
-        "WEBHOOK_SECRET": SECRET,
+        "WEBHOOK_SECRET": WEBHOOK_SECRET,
         "REDIS_URL": shared_redis.url,
     }
     for name, value in variables.items():
@@ -43,9 +52,8 @@ def environment(
     monkeypatch.chdir(tmp_path)
 
 
-def run(mark: str) -> dict[str, Any]:
-    """Run the program of the page that has *mark* in it, and return its names."""
-    (program,) = (one for one in PROGRAMS if mark in one)
+def run(program: str) -> dict[str, Any]:
+    """Run a program of the page and return its names."""
     names: dict[str, Any] = {"__name__": "page"}
     exec(compile(program, "docs/fastapi.md", "exec", dont_inherit=True), names)
     return names
@@ -54,9 +62,9 @@ def run(mark: str) -> dict[str, Any]:
 async def test_webhooks_of_the_first_program_are_handled(
     environment: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    app = run("from ev_energy.redis import RedisInboxStore")["app"]
+    app = run(KIT)["app"]
     body = json.dumps(EVENT).encode()
-    headers = Webhook(SECRET).sign(body, delivery_id=f"msg_{secrets.token_hex(4)}")
+    headers = Webhook(WEBHOOK_SECRET).sign(body, delivery_id=f"msg_{secrets.token_hex(4)}")
     async with open_app(app) as browser:
         replies = [await browser.post("/webhooks", content=body, headers=headers) for _ in range(2)]
         chargers = await browser.get("/chargers")
@@ -68,17 +76,17 @@ async def test_webhooks_of_the_first_program_are_handled(
 
 
 def example_of_health() -> dict[str, Any]:
-    (text,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    (text,) = re.findall(r"```json\n(.*?)```", PAGE.text, re.DOTALL)
     example: dict[str, Any] = json.loads(text)
     return example
 
 
 async def test_own_lifespan_and_override_work(environment: None) -> None:
-    names = run("async with ev.lifespan(app) as state")
+    names = run(OWN_LIFESPAN)
     async with names["app"].router.lifespan_context(names["app"]) as state:
         assert state["greeting"] == "hello"
         assert state["ev_energy"] is names["ev"]
-    async with open_app(run("dependency_overrides[get_client]")["app"]) as browser:
+    async with open_app(run(OVERRIDE)["app"]) as browser:
         assert (await browser.get("/is-test")).json() is True
 
 
@@ -89,7 +97,7 @@ async def test_user_signs_in_to_the_program(
     client_id, client_secret = simulator.add_application(redirect_uris=[callback])
     monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
     monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", client_secret)
-    app = run("sign_in_router(ev, store=RedisSignInStore")["app"]
+    app = run(SIGN_IN)["app"]
     async with open_app(app) as browser, open_browser() as at_the_simulator:
         browser.base_url = httpx.URL("https://app.example.com")
         start = await browser.get("/sign-in/start?return_to=/chargers")
@@ -113,7 +121,7 @@ async def test_charger_is_connected_to_the_program(
     monkeypatch.setenv("EV_ENERGY_CLIENT_ID", client_id)
     monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", secret)
     monkeypatch.setenv("EV_ENERGY_USER_ID", simulator.user_id)
-    app = run("onboarding = onboarding_router")["app"]
+    app = run(ONBOARDING)["app"]
     async with open_app(app) as browser:
         browser.base_url = httpx.URL("https://app.example.com")
         start = await browser.get("/connect/charger?return_to=/chargers")
@@ -129,7 +137,7 @@ async def test_models_are_responses_and_bodies(environment: None, client: Client
     assert evse is not None
     assert evse.user is not None
     location = {"address_1": "1 High St", "city": "Ely", "postal_code": "CB7", "country_code": "GB"}
-    async with open_app(run("class Charger(BaseModel)")["app"]) as browser:
+    async with open_app(run(MODELS)["app"]) as browser:
         locked = (await browser.get("/chargers", params={"lock_mode": "LOCKED"})).json()
         every = (await browser.get("/chargers")).json()
         one = (await browser.get(f"/chargers/{evse.id}")).json()
@@ -146,7 +154,7 @@ async def test_models_are_responses_and_bodies(environment: None, client: Client
 
 
 async def test_own_handler_of_errors_redirects_browsers(environment: None) -> None:
-    app = run("Problem.of(error).response()")["app"]
+    app = run(OWN_HANDLER)["app"]
 
     @app.get("/mine")
     async def mine() -> None:
@@ -160,9 +168,9 @@ async def test_own_handler_of_errors_redirects_browsers(environment: None) -> No
 
 
 async def test_queue_keeps_a_repeated_delivery_once(environment: None) -> None:
-    names = run("INSERT OR IGNORE")
+    names = run(QUEUE)
     body = json.dumps(EVENT).encode()
-    headers = Webhook(SECRET).sign(body)
+    headers = Webhook(WEBHOOK_SECRET).sign(body)
     async with open_app(names["app"]) as browser:
         for _ in range(2):
             reply = await browser.post("/webhooks", content=body, headers=headers)
@@ -178,8 +186,8 @@ async def test_program_without_the_kit_serves_its_routes(
     evse = await client.evses.list().first()
     assert evse is not None
     body = json.dumps(EVENT).encode()
-    headers = Webhook(SECRET).sign(body)
-    async with open_app(run("Client.preload")["app"]) as browser:
+    headers = Webhook(WEBHOOK_SECRET).sign(body)
+    async with open_app(run(WITHOUT_THE_KIT)["app"]) as browser:
         assert (await browser.get(f"/chargers/{evse.id}")).json()["id"] == evse.id
         assert (await browser.get("/chargers/nonesuch")).status_code == 404
         assert (await browser.post("/webhooks", content=body, headers=headers)).status_code == 204

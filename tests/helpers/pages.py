@@ -32,6 +32,11 @@ class Page:
         }
 
     @property
+    def snippets(self) -> list[str]:
+        """The blocks of Python without a title."""
+        return [code for info, code in self._blocks if info == "python"]
+
+    @property
     def commands(self) -> list[str]:
         """The blocks of commands."""
         return [code for info, code in self._blocks if info == "sh"]

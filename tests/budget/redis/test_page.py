@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
-FRAGMENTS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "redis.md").read_text(), re.DOTALL)
+from tests.helpers.pages import ROOT, Page
 
 FRAME = """
 import asyncio
@@ -31,7 +28,7 @@ asyncio.run(page())
 """
 
 
-@pytest.mark.parametrize("fragment", FRAGMENTS, ids=["both", "budget"])
+@pytest.mark.parametrize("fragment", Page.read("redis.md").snippets, ids=["both", "budget"])
 def test_code_blocks_of_the_page_run(shared_redis: Any, fragment: str) -> None:
     code = fragment.replace("redis://localhost:6379/0", shared_redis.url)
     assert code != fragment

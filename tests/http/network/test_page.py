@@ -12,15 +12,15 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.helpers.pages import Page
 from tests.helpers.support import TOKEN
 
-PAGE = (Path(__file__).parents[3] / "docs" / "proxies.md").read_text(encoding="utf-8")
-FRAGMENTS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+PAGE = Page.read("proxies.md")
 PROXY = "http://user:password@proxy.example:3128"
 HOST = "api.example.invalid"
 
 
-@pytest.mark.parametrize("fragment", FRAGMENTS, ids=["async", "blocking", "trust_env"])
+@pytest.mark.parametrize("fragment", PAGE.snippets, ids=["async", "blocking", "trust_env"])
 async def test_snippets_of_the_page_about_proxies_run(
     start_api,
     start_proxy,
@@ -53,7 +53,7 @@ async def test_snippets_of_the_page_about_proxies_run(
 
 def test_table_of_options_names_existing_options() -> None:
     known = set(inspect.signature(aiohttp.ClientSession.__init__).parameters)
-    table = PAGE.partition("| Option of the session |")[2].partition("\n\n")[0]
+    table = PAGE.text.partition("| Option of the session |")[2].partition("\n\n")[0]
     rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
     assert {name for name in named if name.islower()} <= known
