@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -284,6 +286,51 @@ async def test_metrics_record_durations_and_remaining_requests(serve, telemetry:
     [left] = telemetry.points("ev_energy.allowance.remaining")
     assert left.value == 998
     assert dict(left.attributes) == {"deployment": "blue", "server.address": "127.0.0.1"}
+
+
+async def test_documented_attributes_are_those_that_are_sent(
+    serve, time: FakeTime, telemetry: Telemetry
+) -> None:
+    server = await serve(replies(200, 503, None, 404))
+    async with server.client(tracer=telemetry.tracing, clock=time, sleep=time.sleep) as client:
+        await client.evses.get("evse01")
+        with pytest.raises(errors.NotFoundError):
+            await client.evses.get("evse01")
+    sent: dict[str, set[str]] = {
+        kind.name: {
+            name for span in telemetry.spans if span.kind is kind for name in span.attributes or {}
+        }
+        for kind in (SpanKind.INTERNAL, SpanKind.CLIENT)
+    }
+    metrics = (
+        "http.client.request.duration",
+        "ev_energy.wait.duration",
+        "ev_energy.allowance.remaining",
+    )
+    sent |= {
+        name: {attribute for point in telemetry.points(name) for attribute in point.attributes}
+        for name in metrics
+    }
+    page = (Path(__file__).parents[1] / "docs" / "observability.md").read_text()
+    cell = "(yes|) ?"
+    rows = re.findall(rf"^\| (`[a-z.`, _]+`) \| {cell}\| {cell}\| {cell}\| ", page, re.MULTILINE)
+    columns = list(zip(*[[cell == "yes" for cell in cells] for _, *cells in rows], strict=True))
+    documented = {
+        kind: {
+            name
+            for (names, *_), has in zip(rows, column, strict=True)
+            if has
+            for name in re.findall(r"[a-z._]+", names)
+        }
+        for kind, column in zip(("INTERNAL", "CLIENT", metrics[0]), columns, strict=True)
+    }
+    documented |= {
+        name: set(re.findall(r"[a-z._]+", attributes))
+        for name, attributes in re.findall(
+            r"^\| `([a-z._]+)` \(.*?\| .*?\| (`.*?) \|", page, re.MULTILINE
+        )
+    }
+    assert documented == sent
 
 
 async def test_wait_for_the_budget_is_recorded(serve, time: FakeTime, telemetry: Telemetry) -> None:
