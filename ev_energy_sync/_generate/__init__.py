@@ -7,7 +7,8 @@ It reads the async package as source text, without importing it, and writes
 - ``ev_energy/_api/resource_paths.py``, which tells `Client.fetch` the path of each model,
 - ``ev_energy/_codec/id_models.py``, which tells the models that each id in a path belongs to,
 - ``docs/operations.md``, the links to it on the pages of ``docs/reference``, and the number of
-  operations in the README and ``docs/simulator.md``.
+  operations in the README and ``docs/simulator.md``,
+- ``docs/index.md``, the overview of the site, from the README.
 
 The generator is part of the repository and of the source distribution, not of the wheel.
 """

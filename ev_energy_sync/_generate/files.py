@@ -11,6 +11,7 @@ from ev_energy_sync._generate.blocking import blocking_module, families_module
 from ev_energy_sync._generate.exports import expand_exports, models_exports
 from ev_energy_sync._generate.id_models import id_models_module
 from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
+from ev_energy_sync._generate.overview_page import overview_page
 from ev_energy_sync._generate.path_words import path_words_module
 from ev_energy_sync._generate.reference import method_links, with_families
 from ev_energy_sync._generate.resource_paths import resource_paths_module
@@ -21,8 +22,8 @@ _CLIENT: Final = "ev_energy/_client.py"
 _MODELS: Final = "ev_energy/models"
 _RESOURCES: Final = "ev_energy/resources"
 _BLOCKING_RESOURCES: Final = "ev_energy_sync/resources"
-#: The pages that say how many operations there are.
-_PAGES_WITH_NUMBER: Final = ("README.md", "docs/simulator.md")
+_README: Final = "README.md"
+_SIMULATOR_PAGE: Final = "docs/simulator.md"
 
 
 def generate(root: Path = ROOT) -> dict[str, str]:
@@ -34,6 +35,10 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         module = blocking_module(path.read_text("utf-8"), source)
         texts[f"{_BLOCKING_RESOURCES}/{path.name}"] = _header(source) + module
     operations = operation_table(root / "ev_energy")
+    pages = {
+        page: with_number_of_operations((root / page).read_text("utf-8"), operations)
+        for page in (_README, _SIMULATOR_PAGE)
+    }
     docs = root / "docs"
     reference = {
         path.relative_to(docs).as_posix(): path.read_text("utf-8")
@@ -51,10 +56,8 @@ def generate(root: Path = ROOT) -> dict[str, str]:
             operations, method_links(operations, reference), COMMAND
         ),
         **{f"docs/{page}": with_families(text, operations) for page, text in reference.items()},
-        **{
-            page: with_number_of_operations((root / page).read_text("utf-8"), operations)
-            for page in _PAGES_WITH_NUMBER
-        },
+        **pages,
+        "docs/index.md": overview_page(pages[_README], COMMAND),
     }
 
 

@@ -59,10 +59,11 @@ def not_run(run_as_tests: set[str]) -> Iterator[str]:
 
 
 def names_program(name: str, page: Page, program: str) -> bool:
-    """Whether a test reads the page, and that test or a command of the page names the program."""
-    words = (program, program.removesuffix(".py") + ":app")
-    texts = (TESTS_OF_PROGRAMS, *page.commands)
-    return f'"{name}"' in TESTS_OF_PROGRAMS and any(w in text for w in words for text in texts)
+    """Whether a test reads the page, and the program is used there or by others of the page."""
+    others = [code for other, code in page.programs.items() if other != program]
+    used = re.compile(rf"\b{re.escape(program.removesuffix('.py'))}\b")
+    texts = (TESTS_OF_PROGRAMS, *page.commands, *others)
+    return f'"{name}"' in TESTS_OF_PROGRAMS and any(map(used.search, texts))
 
 
 def test_every_block_of_the_site_is_run_once() -> None:

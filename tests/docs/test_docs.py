@@ -37,6 +37,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 SNIPPETS = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
 PAGES = sorted((ROOT / "docs").glob("*.md"))
+
 # The code around the snippets of docs/uploads.md, which run against `Storage`.
 UPLOADS_FRAME = """
 import asyncio
@@ -109,17 +110,10 @@ def snippet(mark: str) -> str:
 
 def test_async_and_blocking_snippets_print_the_same(environment: dict[str, str]) -> None:
     asynchronous = run(snippet("asyncio.run"), environment)
-    blocking = run(snippet("\n    for evse in client"), environment)
-    count = len(re.findall(r"^evse", asynchronous, re.MULTILINE))
+    blocking = run(snippet("ev_energy_sync"), environment)
+    count = len(re.findall(r"^vhcl\w{26} (?:\d+|None) %$", asynchronous, re.MULTILINE))
     assert len(asynchronous.splitlines()) == count > 1
-    assert re.match(r"evse\w{26} .+ \d+ W\n", asynchronous)
     assert asynchronous == blocking
-
-
-def test_snippet_of_records_prints_rows(environment: dict[str, str]) -> None:
-    lines = run(snippet("to_records"), environment).splitlines()
-    assert len(lines) > 1
-    assert all(re.fullmatch(r"evse\w{26} .+ -?[\d.]+", line) for line in lines)
 
 
 @pytest.mark.slow
@@ -127,15 +121,15 @@ def test_fastapi_snippet_serves_its_route(environment: dict[str, str], tmp_path:
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     (tmp_path / "shop.py").write_text(snippet("FastAPI"))
     with serving("shop:app", tmp_path, environment) as url:
-        evse_id = run(
+        vehicle_id = run(
             "from ev_energy_sync import Client\n"
-            "with Client.from_env() as c: print(c.evses.list().first().id)",
+            "with Client.from_env() as c: print(c.vehicles.list().first().id)",
             environment,
         ).strip()
-        with urllib.request.urlopen(f"{url}/chargers/{evse_id}") as reply:
-            assert evse_id.encode() in reply.read()
+        with urllib.request.urlopen(f"{url}/vehicles/{vehicle_id}") as reply:
+            assert vehicle_id.encode() in reply.read()
         with pytest.raises(urllib.error.HTTPError, match="404"):
-            urllib.request.urlopen(f"{url}/chargers/evse00")
+            urllib.request.urlopen(f"{url}/vehicles/vhcl00")
 
 
 def in_uploads_frame(code: str) -> str:
@@ -155,23 +149,20 @@ def test_snippets_about_uploads_run(storage: dict[str, str], tmp_path: Path) -> 
     assert Storage.files == [b"%PDF-1.7", b"%PDF-1.7 ...", b"%PDF-1.7"]
 
 
-def test_families_are_listed_once_in_the_readme_and_once_on_their_page() -> None:
-    families = [name for name, value in vars(Client).items() if isinstance(value, Lazy)]
+def test_families_are_listed_once_on_their_page() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
-    listed = re.findall(r"`(\w+)`", README.partition("## Families")[2].partition("\n## ")[0])
-    for place, found in {"docs/families.md": rows, "README.md, Families": listed}.items():
-        assert_same_names(
-            found,
-            families,
-            missing=f"add the family to {place}",
-            unexpected=f"the client has no such family; take it out of {place}",
-        )
-        assert len(found) == len(set(found)), f"{place} lists a family twice"
+    assert_same_names(
+        rows,
+        [name for name, value in vars(Client).items() if isinstance(value, Lazy)],
+        missing="add the family to docs/families.md",
+        unexpected="the client has no such family; take it out of docs/families.md",
+    )
+    assert len(rows) == len(set(rows)), "docs/families.md lists a family twice"
 
 
 @pytest.mark.slow
 def test_tests_in_the_docs_pass(tmp_path: Path) -> None:
-    tests = [snippet("def test_a_day_later"), *Page.read("testing.md").snippets]
+    tests = Page.read("testing.md").snippets
     for number, test in enumerate(tests):
         (tmp_path / f"test_{number}.py").write_text(test)
     (tmp_path / "pytest.ini").write_text(
@@ -275,12 +266,13 @@ def test_options_of_the_command_are_documented() -> None:
     )
 
 
-def test_readme_shows_the_current_output_of_the_demo() -> None:
-    (shown,) = re.findall(r"```text\n(Source: .*?)```", README, re.DOTALL)
+def test_page_of_the_demo_shows_its_current_output() -> None:
+    page = (ROOT / "docs" / "demo.md").read_text()
+    (shown,) = re.findall(r"```text\n(Source: .*?)```", page, re.DOTALL)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("EV_ENERGY_")}
     printed = run("from ev_energy.__main__ import main; main(['demo'])", environment)
     assert _portless(printed) == _portless(shown), (
-        "replace the output of the demo in README.md with that of `python -m ev_energy demo`"
+        "replace the output in docs/demo.md with that of `python -m ev_energy demo`"
     )
 
 
