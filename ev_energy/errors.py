@@ -1,10 +1,8 @@
 """The errors that this package raises.
 
-::
-
     EvEnergyError
     ├── ClientClosedError          the client was closed
-    ├── NotExpandedError           ``ref.value`` of a link that the request did not expand
+    ├── NotExpandedError           ref.value of a link that the request did not expand
     ├── ForeignOriginError         a link leads to another origin and was not followed
     ├── CursorError                an invalid cursor, or one of another query or API
     ├── AuthorizationError         signing in failed: the callback has no valid code

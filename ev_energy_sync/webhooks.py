@@ -69,8 +69,6 @@ T = TypeVar("T")
 class EventRouter(HandlerRegistry[None]):
     """Calls the handler of an event's class.
 
-    ::
-
         router = EventRouter(fallback=log_event)
 
         @router.on(ChargingSubSessionEnded)

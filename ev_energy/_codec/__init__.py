@@ -1,7 +1,7 @@
 """JSON to models and back.
 
 Decoding a reply takes up to three passes. Each runs only where the one before it cannot vouch for
-the result, so that a reply that matches the models costs two passes in C and no Python per value::
+the result, so that a reply that matches the models costs two passes in C and no Python per value:
 
     bytes ──► key guard ──────► strict pass ──────────────────────────► models
               msgspec looks     msgspec builds  every key is known

@@ -1,7 +1,5 @@
 """One call over the wire, whatever it is for.
 
-::
-
     retry(out, send_once)        the only retry loop: policy, deadline, hooks
       └─ send_once
            ├─ attempt            token requests and uploads to presigned URLs

@@ -203,8 +203,6 @@ class ClientCredentials(_OAuthApplication):
 class AuthorizationCode(_OAuthApplication):
     """The OAuth 2 authorization-code grant with PKCE: the token stands for one end user.
 
-    ::
-
         app = AuthorizationCode(client_id="...", client_secret="...", redirect_uri="https://...")
         request = app.start_authorization()  # keep it, and redirect the user to request.url
         client = Client(app.for_account("user 7"))

@@ -1,7 +1,5 @@
 """FastAPI: a client per application, dependencies, error replies, and routers for the usual routes.
 
-::
-
     ev = EvEnergy.from_env()
     app = FastAPI(lifespan=ev.lifespan)
 

@@ -120,8 +120,6 @@ class _UserClient:
 class EvEnergy:
     """The ev.energy client of a FastAPI application, opened and closed with the application.
 
-    ::
-
         ev = EvEnergy(ClientCredentials(client_id=..., client_secret=...))
         app = FastAPI(lifespan=ev.lifespan)
 
@@ -191,7 +189,7 @@ class EvEnergy:
     async def lifespan(self, app: object = None) -> AsyncGenerator[dict[str, Any]]:  # noqa: ARG002
         """Open the client while the application runs, and yield the state for its requests.
 
-        Pass it as ``FastAPI(lifespan=ev.lifespan)``, or use it in a lifespan of your own::
+        Pass it as ``FastAPI(lifespan=ev.lifespan)``, or use it in a lifespan of your own:
 
             @asynccontextmanager
             async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:

@@ -28,7 +28,7 @@ class EvEnergyResponse(JSONResponse):
     It is the JSON of `Model.to_dict`: fields that are None are left out unless the API always sends
     them, and fields that the SDK does not know are written too. FastAPI sends a response that a
     route returns as it is, without ``response_model_exclude`` and the like, which takes two thirds
-    of the time of a return annotation::
+    of the time of a return annotation:
 
         @app.get("/evses", response_model=list[EVSE])  # for the documentation
         async def evses(client: ClientDep) -> EvEnergyResponse:

@@ -182,8 +182,6 @@ def webhook_router(
 ) -> WebhookRouter:
     """Return a router with one route, ``POST``, that receives webhooks.
 
-    ::
-
         receiver = WebhookReceiver(Webhook(secret), events, Inbox(RedisInboxStore(url)))
         app.include_router(webhook_router(receiver), prefix="/webhooks")
 

@@ -36,8 +36,6 @@ class WebhookResponse:
 class WebhookReceiver:
     """Verifies, claims and dispatches deliveries, in this order, and says what to answer.
 
-    ::
-
         receiver = WebhookReceiver(Webhook(secret), router, Inbox(RedisInboxStore(url)))
         response = await receiver.receive(await request.body(), request.headers)
 

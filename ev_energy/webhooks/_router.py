@@ -96,8 +96,6 @@ class HandlerRegistry(Generic[R]):
 class EventRouter(HandlerRegistry[Awaitable[None]]):
     """Calls the handler of an event's class.
 
-    ::
-
         router = EventRouter(fallback=log_event)
 
         @router.on(ChargingSubSessionEnded)

@@ -69,8 +69,6 @@ class Delivery:
 class Webhook:
     """Verifies the deliveries to an endpoint.
 
-    ::
-
         webhook = Webhook(secret)  # the signing secret that the webhook portal shows: whsec_...
         event = webhook.verify(await request.body(), request.headers)
 

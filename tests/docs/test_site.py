@@ -89,3 +89,16 @@ def test_links_to_the_repository_lead_to_files() -> None:
         if not (ROOT / path).exists()
     ]
     assert_no_problems(dead, "These links lead to no file of the repository.")
+
+
+def test_docstrings_are_markdown() -> None:
+    assert_no_problems(
+        [
+            f"{path.relative_to(ROOT)}:{number}"
+            for package in ("ev_energy", "ev_energy_sync")
+            for path in sorted((ROOT / package).rglob("*.py"))
+            for number, line in enumerate(path.read_text().splitlines(), 1)
+            if re.search(r"(^\s*|\w)::$", line)
+        ],
+        "Pages show `::` as it stands: indent the code without it.",
+    )

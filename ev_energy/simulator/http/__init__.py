@@ -1,7 +1,5 @@
 """HTTP of the simulated API: from a request to the reply of its operation.
 
-::
-
     aiohttp router ─► Dispatcher ─────────────────────────► handler of a family ─► Reply
                       │ token, rate limit     AuthorizationServer, RateLimiter   ▲
                       │ scopes, headers       _contract, _problems               │

@@ -1,7 +1,5 @@
 """The OAuth 2.0 authorization server of the simulator.
 
-::
-
     drivers' browsers ─► /o/authorize/     _consent   log in, allow or deny ─► authorization code
     applications      ─► /o/token/         _endpoints ─► AuthorizationServer ─► tokens
                          /o/revoke_token/  _endpoints ─► AuthorizationServer

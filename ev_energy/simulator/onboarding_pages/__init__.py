@@ -1,7 +1,5 @@
 """The onboarding pages: a driver connects devices, between an application and back.
 
-::
-
     application ─► /onboarding/{kind}/?...            choose make, model, account ─► devices
                    /onboarding/{kind}/reconnect/?...  confirm                     ─► device
                 ◄─ redirect_uri with the ids of what was connected, or error=access_denied
