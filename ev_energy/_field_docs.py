@@ -11,7 +11,7 @@ from typing import Any
 
 def summary(cls: type[Any]) -> str | None:
     """Return the first paragraph of the docstring of *cls*."""
-    text = inspect.cleandoc(vars(cls).get("__doc__") or "")
+    text = inspect.cleandoc(str(vars(cls).get("__doc__") or ""))
     return text.partition("\n\n")[0] or None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
+from types import FunctionType
 from typing import Any, Generic, TypeVar, cast, overload
 
 from ev_energy._runtime.build_lock import build_lock
@@ -37,14 +38,46 @@ class MembersDoc(str):
     """A docstring to which the members of its class are added when it is read.
 
     The dictionary of the class holds the docstring of the source; ``cls.__doc__`` is the whole.
+
+    `help` takes the docstring of an enum from the dictionary, however, and a method, to which the
+    values of ``expand`` are added, has no ``__get__`` for its docstring. These know what they are
+    ``of``: `help` and notebooks pass them to `inspect.cleandoc`, which expands their tabs first.
     """
 
-    __slots__ = ()
+    __slots__ = ("of",)
+
+    of: object
 
     def __get__(self, instance: object, owner: type[Any]) -> str:
         from ev_energy._help import with_members
 
         return with_members(owner, str(self))
+
+    def expandtabs(self, tabsize: Any = 8) -> str:
+        """Return the whole docstring without tabs; that of the source if it has no ``of``."""
+        from ev_energy._help import with_expand, with_members
+
+        match getattr(self, "of", None):
+            case None:
+                whole = str(self)
+            case FunctionType() as method:
+                whole = with_expand(method, str(self))
+            case cls:
+                whole = with_members(cast("type[Any]", cls), str(self))
+        return whole.expandtabs(tabsize)
+
+
+def complete_docs(family: type[Any]) -> None:
+    """Let the docstrings of a family and of its methods be completed when they are read."""
+    family.__doc__ = MembersDoc(family.__dict__["__doc__"] or "")
+    for method in family.__dict__.values():
+        if (
+            type(method) is FunctionType
+            and "expand" in (method.__kwdefaults__ or ())
+            and method.__doc__  # which is None with -OO
+        ):
+            method.__doc__ = doc = MembersDoc(method.__doc__)
+            doc.of = method
 
 
 class Lazy(Generic[T]):

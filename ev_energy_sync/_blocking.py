@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
-from ev_energy._lazy_exports import MembersDoc
+from ev_energy._lazy_exports import complete_docs
 from ev_energy._misuse import NotCallable, UnlikeList
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
@@ -63,7 +63,7 @@ class BlockingFamily(NotCallable, Blocking[A]):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
+        complete_docs(cls)
 
 
 # The base is text, so that `from ev_energy_sync import Client` does not import what calls need.

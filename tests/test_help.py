@@ -19,6 +19,7 @@ import ev_energy
 import ev_energy_sync
 from ev_energy import _field_docs, models
 from ev_energy._lazy_exports import Lazy, MembersDoc
+from ev_energy._operations import operation_table
 from ev_energy._records.units import SUFFIXES
 from ev_energy.models._base import model_fields
 from ev_energy.models.charging import ChargingSubSession, ChargingSubSessionMode
@@ -125,6 +126,14 @@ def test_enum_lists_its_values_and_their_meanings() -> None:
         "Values:\n    PASSENGER = 'PASSENGER'\n    COMMERCIAL = 'COMMERCIAL'"
     )
     assert "INACTIVE = <VehicleIntegrated.INACTIVE: 'INACTIVE'>" in shown(VehicleIntegrated)
+
+
+@pytest.mark.parametrize("enum", [ChargingSubSessionMode, VehicleIntegrated, VehicleClass])
+def test_help_of_an_enum_shows_its_values_and_their_meanings(enum: type[Enum]) -> None:
+    assert "\nValues:\n" in doc(enum)
+    # pydoc marks each line of a class.
+    lines = [line.removeprefix(" |").strip() for line in shown(enum).splitlines()]
+    assert "\n".join(line.strip() for line in doc(enum).splitlines()) in "\n".join(lines)
 
 
 def test_value_of_a_request_shows_what_is_left_out() -> None:
@@ -257,8 +266,35 @@ def test_method_of_a_client_has_its_signature_and_docstring(package: ModuleType)
     assert "GET /evses, scope evse:read." in text
     assert doc(client.evses) == doc(package.Client.evses)
     assert "GET /evses, scope evse:read." in shown(client.evses)
+    assert shown(client.evses).count("expand takes 'user', 'model',") > 2
     if package is ev_energy_sync:
         client.close()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_help_of_a_method_lists_what_it_can_expand(package: ModuleType) -> None:
+    client = package.Client("token")
+    assert doc(client.evses.list).endswith(
+        "GET /evses, scope evse:read.\n\n"
+        "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
+    )
+    listed = "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
+    assert f"    {listed}\n" in shown(client.evses.list)
+    assert f"    {listed}\n" in shown(package.Client.evses.get)
+    assert doc(client.evses.delete).endswith("DELETE /evses/{evse_id}, scope evse:write.")
+    if package is ev_energy_sync:
+        client.close()
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_method_with_expand_lists_its_values(package: ModuleType) -> None:
+    found = 0
+    for name in FAMILIES:
+        for method in vars(getattr(package.Client, name)).values():
+            if inspect.isfunction(method) and "expand" in inspect.signature(method).parameters:
+                assert re.search(r"\n\nexpand takes '[a-z'_., \n]+'\.$", doc(method)), method
+                found += 1
+    assert found == sum(bool(operation.expand) for operation in operation_table())
 
 
 @pytest.mark.parametrize("package", PACKAGES)

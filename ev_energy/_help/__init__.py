@@ -1,7 +1,8 @@
-"""What ``help``, notebooks and editors show of a class: its docstring and its members.
+"""What ``help`` and notebooks show of a class: its docstring and its members.
 
-`with_members` writes it when the docstring of a class is read. The docstrings of fields are read
-from the source; without the source, the members have their types only.
+`with_members` writes it when the docstring of a class is read, and `with_expand` that of a method.
+The docstrings of fields are read from the source; without the source, the members have their types
+only.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import enum
 import inspect
 import textwrap
 from collections.abc import Iterator
+from types import FunctionType
 from typing import Any, NamedTuple
 
 
@@ -39,6 +41,13 @@ def with_members(cls: type[Any], docstring: str) -> str:
     if lines:
         parts.append(f"{members.title}:\n{_indented(chr(10).join(lines))}")
     return "\n\n".join(filter(None, parts))
+
+
+def with_expand(method: FunctionType, docstring: str) -> str:
+    """Return *docstring*, that of *method* in the source, with the values of ``expand``."""
+    from ev_energy._help.families import expand_of
+
+    return "\n\n".join(filter(None, (inspect.cleandoc(docstring), expand_of(method))))
 
 
 def _members(cls: type[Any]) -> Members:

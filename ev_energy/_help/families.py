@@ -24,10 +24,10 @@ def methods_of(cls: type[Any]) -> Members:
 def _methods(cls: type[Any]) -> Iterator[Member]:
     for name, method in vars(cls).items():
         if isinstance(method, FunctionType) and not name.startswith("_"):
-            doc = inspect.getdoc(method) or ""
+            doc = inspect.cleandoc(str(method.__doc__ or ""))
             first, _, rest = doc.partition("\n\n")
             operation = rest.rpartition("\n\n")[2] if rest else ""
-            texts = (first, operation, _expand(cls, method))
+            texts = (first, operation, expand_of(method))
             yield Member(_head(name, method), "\n".join(filter(None, texts)))
 
 
@@ -41,10 +41,10 @@ def _head(name: str, method: FunctionType) -> str:
     return f"{start}{name}({', '.join(words)}) -> {method.__annotations__.get('return', 'Any')}"
 
 
-def _expand(cls: type[Any], method: FunctionType) -> str:
+def expand_of(method: FunctionType) -> str:
     """Return the links that the argument *expand* of a method takes."""
     alias = _ALIAS.fullmatch(str(method.__annotations__.get("expand")))
     if alias is None:
         return ""
-    values = get_args(getattr(sys.modules[cls.__module__], alias[1], None))
+    values = get_args(getattr(sys.modules[method.__module__], alias[1], None))
     return textwrap.fill(f"expand takes {', '.join(map(repr, values))}.", _WIDTH)

@@ -24,7 +24,8 @@ class OpenEnum(enum.StrEnum):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
+        cls.__doc__ = doc = MembersDoc(cls.__dict__["__doc__"] or "")
+        doc.of = cls
 
     @classmethod
     def _missing_(cls, value: object) -> Self | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ev_energy._api.paging import Pager
 from ev_energy._changes.log_pager import LogPager, log_pager
-from ev_energy._lazy_exports import MembersDoc
+from ev_energy._lazy_exports import complete_docs
 from ev_energy._misuse import NotCallable
 from ev_energy.models._base import Model
 
@@ -40,7 +40,7 @@ class Resource(NotCallable):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.__doc__ = MembersDoc(cls.__dict__["__doc__"] or "")
+        complete_docs(cls)
 
     def __init__(self, caller: ApiCaller) -> None:
         self._caller = caller
