@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from ev_energy.simulator import Clock, Simulator
+from ev_energy_sync import Client
 from tests.helpers.names import assert_same_names
 from tests.helpers.pages import ROOT, Page
-from tests.helpers.programs import environment_of, output_of
+from tests.helpers.programs import environment_of, output_of, started
 
 
 def test_index_lists_the_recipes() -> None:
@@ -35,3 +38,32 @@ def test_fleet_charge(tmp_path: Path) -> None:
         listings = [seen.path for seen in simulator.requests if seen.method == "GET"]
     assert [printed] == page.outputs
     assert listings == ["/v2/vehicles"]
+
+
+@pytest.mark.slow
+def test_nightly_export_continues_after_a_kill(tmp_path: Path) -> None:
+    page = Page.read("recipes/nightly_export.md")
+    page.write_programs(tmp_path)
+    words = page.commands[0].split()[1:]
+    with Simulator.in_thread(clock=Clock(speed=0), vehicles=300) as simulator:
+        environment = environment_of(simulator, PYTHONUNBUFFERED="1")
+        simulator.faults.add("hang", operation="GET /charging_sub_sessions", after=2)
+        lines = page.outputs[0].splitlines()
+        with started(words, tmp_path, environment) as process:
+            assert process.stdout is not None
+            printed = [process.stdout.readline().rstrip() for _ in lines[:-1]]
+            process.kill()  # as kill -9 does
+        simulator.faults.clear()
+        assert [*printed, "Killed"] == lines
+        with next(tmp_path.glob("*.part")).open("ab") as part:
+            part.write(b'{"id": "csub')  # written, but not counted
+        assert output_of(words, tmp_path, environment) == page.outputs[1]
+        with Client.from_env(environment) as client:
+            day = datetime(2026, 10, 4, tzinfo=UTC)
+            listing = client.charging_sub_sessions.list(
+                end__gt=day - timedelta(microseconds=1), end__lt=day + timedelta(days=1)
+            )
+            expected = [session.to_dict() for session in listing]
+    exported = (tmp_path / "sub_sessions_2026-10-04.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in exported] == expected
+    assert not [*tmp_path.glob("*.part"), *tmp_path.glob("*.state")]

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -24,6 +24,7 @@ from ev_energy import ClientCredentials, to_records
 from ev_energy.simulator import Clock, Simulator
 from ev_energy_sync import Client
 from examples import dispatch
+from tests.helpers import programs
 from tests.helpers.html_browser import HtmlBrowser, open_browser
 from tests.helpers.programs import environment_of
 from tests.helpers.redis_server import PrivateRedis, free_port
@@ -37,23 +38,12 @@ def client_of(simulator: Simulator) -> Client:
     return Client(auth, base_url=simulator.base_url)
 
 
-@contextmanager
 def started(
     simulator: Simulator, program: str, *words: str, folder: Path, **environment: str
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """Run an example, and kill it at the end if it still runs."""
-    with subprocess.Popen(
-        [sys.executable, "-W", "error", str(EXAMPLES / program), *words],
-        cwd=folder,
-        env=environment_of(simulator, **environment),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    path = str(EXAMPLES / program)
+    return programs.started([path, *words], folder, environment_of(simulator, **environment))
 
 
 def run(

@@ -43,6 +43,25 @@ def output_of(words: Sequence[str], folder: Path, environment: Mapping[str, str]
 
 
 @contextmanager
+def started(
+    words: Sequence[str], folder: Path, environment: Mapping[str, str]
+) -> Iterator[subprocess.Popen[str]]:
+    """Run ``python`` with these arguments, and kill it at the end if it still runs."""
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+@contextmanager
 def running(
     words: Sequence[str], folder: Path, environment: Mapping[str, str], *, ready: str
 ) -> Iterator[re.Match[str]]:
