@@ -20,8 +20,8 @@ TEST_DOCS = (ROOT / "tests" / "docs" / "test_docs.py").read_text(encoding="utf-8
 #: What the tests of the pages with programs contain: the names of the pages and of the programs.
 TESTS_OF_PROGRAMS = "".join(
     path.read_text(encoding="utf-8")
-    for name in ("test_start.py", "test_recipes*.py")
-    for path in (ROOT / "tests" / "docs").glob(name)
+    for name in ("docs/test_start.py", "docs/test_recipes*.py", "http/network/test_recipe.py")
+    for path in (ROOT / "tests").glob(name)
 )
 
 

@@ -3,38 +3,18 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import re
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from ev_energy.simulator import Clock, Simulator
-from tests.helpers.pages import Page
-from tests.helpers.programs import environment_of, output_of, running
+from tests.helpers.pages import ROOT, Page
+from tests.helpers.programs import environment_of, output_of, printed_by, running
 from tests.helpers.redis_server import PrivateRedis, free_port
 
 pytestmark = pytest.mark.slow
-
-SIMULATOR = "http://127.0.0.1:8420"
-
-
-def printed_by(command: str, folder: Path, environment: Mapping[str, str]) -> str:
-    """Return what commands of a page print, run by a shell whose ``python`` is this one."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    api = environment["EV_ENERGY_BASE_URL"].removesuffix("/v2")
-    return subprocess.run(
-        ["sh", "-c", command.replace(SIMULATOR, api)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-        env={**environment, "PATH": path},
-        cwd=folder,
-        check=False,
-    ).stdout
 
 
 def test_dispatch(tmp_path: Path) -> None:
@@ -110,3 +90,63 @@ def test_processes(tmp_path: Path, redis: PrivateRedis) -> None:
             assert output_of(["-c", waits], tmp_path, environment) == "RETRY True\n"
         statuses = [(seen.path, seen.status) for seen in simulator.requests]
     assert statuses == [("/o/token/", 200), *[("/v2/vehicles", 200)] * 6]
+
+
+def test_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("ipykernel", "nbclient", "pandas"):
+        pytest.importorskip(module, reason=f"needs {module}: pip install {module}")
+    import nbclient
+    import nbformat
+
+    page = Page.read("recipes/notebooks.md")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    titles = ["cell 1", "cell 2", "cell 3", "cell 4", "cell 5"]
+    assert titles == list(page.programs)
+    cells = [nbformat.v4.new_code_cell(page.programs[title]) for title in titles]
+    # Jupyter opens what `?` finds beside the notebook, so it is not an output of the cell.
+    help_ = nbformat.v4.new_code_cell("print(get_ipython().object_inspect_text('client.vehicles'))")
+    notebook = nbformat.v4.new_notebook(cells=[*cells, help_])
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        for name, value in environment_of(simulator).items():
+            monkeypatch.setenv(name, value)
+        nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    shape, charge, vehicle, *_, counts, text = (
+        output.get("data", output) for cell in notebook.cells for output in cell.outputs
+    )
+    assert page.outputs[2].removesuffix("...\n") in text["text"]
+    plain = [f"{output['text/plain']}\n" for output in (shape, charge, counts)]
+    assert plain == [page.outputs[number] for number in (0, 1, 3)]
+    assert "<caption" in vehicle["text/html"]
+    assert "VehicleStatusLog" in vehicle["text/html"]
+
+
+def test_home_assistant(tmp_path: Path) -> None:
+    page = Page.read("recipes/home_assistant.md")
+    page.write_programs(tmp_path)
+    example = ROOT / "examples/home_assistant/custom_components/ev_energy"
+    for name in ("fleet.py", "coordinator.py", "__init__.py"):
+        assert page.programs[name] == (example / name).read_text(), (
+            f"copy examples/home_assistant/.../{name} into docs/recipes/home_assistant.md"
+        )
+    (command,) = page.commands
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        assert [printed_by(command, tmp_path, environment_of(simulator))] == page.outputs
+
+
+def test_own_tests(tmp_path: Path) -> None:
+    page = Page.read("recipes/own_tests.md")
+    page.write_programs(tmp_path)
+    # A project of its own: options of this run do not apply to it.
+    (tmp_path / "pytest.ini").write_text(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+    python, *words = page.commands[0].splitlines()[-1].split()
+    assert python == "python"
+    printed = output_of([*words, "-p", "no:cacheprovider"], tmp_path, environment)
+    assert _timeless(printed) == _timeless(page.outputs[0])
+
+
+def _timeless(text: str) -> str:
+    """Return *text* without the time that tests took."""
+    return re.sub(r"in [\d.]+s", "in a while", text)

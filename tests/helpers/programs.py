@@ -42,6 +42,25 @@ def output_of(words: Sequence[str], folder: Path, environment: Mapping[str, str]
     return done.stdout
 
 
+def printed_by(commands: str, folder: Path, environment: Mapping[str, str]) -> str:
+    """Return what commands of a page print, run by a shell whose ``python`` is this one.
+
+    The address that the pages have for the simulator becomes that of the environment.
+    """
+    api = environment["EV_ENERGY_BASE_URL"].removesuffix("/v2")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    return subprocess.run(
+        ["sh", "-c", commands.replace("http://127.0.0.1:8420", api)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        env={**environment, "PATH": path},
+        cwd=folder,
+        check=False,
+    ).stdout
+
+
 @contextmanager
 def started(
     words: Sequence[str], folder: Path, environment: Mapping[str, str]

@@ -154,7 +154,7 @@ class Api:
         self.peers.append(request.transport.get_extra_info("peercert"))
         if "token" in request.path:
             return web.json_response({"access_token": "abc12345", "token_type": "Bearer"})
-        return web.json_response(EVSE)
+        return web.json_response([EVSE] if request.path.endswith("/evses") else EVSE)
 
 
 @pytest.fixture
