@@ -122,6 +122,9 @@ def test_enum_lists_its_values_and_their_meanings() -> None:
     text = doc(VehicleIntegrated)
     assert text.startswith("Whether ev.energy is connected to a vehicle.\n\nThe API may add")
     assert entry(VehicleIntegrated, "ACTIVE = 'ACTIVE'") == "Connected, and the connection works."
+    assert entry(models.EVSEOCPPLogAction, "RESERVE_NOW = 'ReserveNow'") == (
+        "The server reserves a connector for an id tag."
+    )
     assert doc(VehicleClass).endswith(
         "Values:\n    PASSENGER = 'PASSENGER'\n    COMMERCIAL = 'COMMERCIAL'"
     )

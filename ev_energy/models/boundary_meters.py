@@ -16,6 +16,7 @@ class BoundaryMeterStatusLogStatus(OpenEnum):
     EXPORTING = "EXPORTING"
     """From the home to the grid."""
     IDLE = "IDLE"
+    """No power crosses the meter."""
     UNKNOWN = "UNKNOWN"
 
 

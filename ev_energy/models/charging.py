@@ -64,16 +64,22 @@ class ChargingSubSessionLabel(OpenEnum):
     PRIMARY = "PRIMARY"
     AWAY = "AWAY"
     CONED = "CONED"
+    """Consolidated Edison, a utility in the state of New York."""
     ORU = "ORU"
+    """Orange and Rockland Utilities, in the states of New York and New Jersey."""
 
 
 class ChargingSubSessionSolarModeType(OpenEnum):
     """How a sub-session used the home's own solar power."""
 
     OFF = "OFF"
+    """It did not charge by solar power."""
     SOLAR_ONLY = "SOLAR_ONLY"
+    """Solar power only."""
     SOLAR_AND_GRID = "SOLAR_AND_GRID"
+    """Solar power, with power from the grid."""
     SOLAR_SMART = "SOLAR_SMART"
+    """Solar power, and power from the grid at the best times."""
 
 
 @model

@@ -19,9 +19,11 @@ class ChargingSubSessionAssessmentRating(OpenEnum):
     RED = "RED"
     """Bad."""
     AMBER = "AMBER"
+    """Neither good nor bad."""
     GREEN = "GREEN"
     """Good."""
     NOT_APPLICABLE = "NOT_APPLICABLE"
+    """The metric has no rating here."""
 
 
 class ChargingSubSessionDebugMetadataStartReason(OpenEnum):
@@ -59,7 +61,10 @@ class ChargingSubSessionDebugMetadataFinishReason(OpenEnum):
 
 
 class ChargingSubSessionDebugMetadataEnergyUsageCalculationMethod(OpenEnum):
-    """What the energy of a sub-session was calculated from."""
+    """What the energy of a sub-session was calculated from.
+
+    The API lists the methods without explaining them.
+    """
 
     ESTIMATED_CHARGE_ENERGY_ADDED = "ESTIMATED_CHARGE_ENERGY_ADDED"
     ESTIMATED_CHARGE_LEVEL = "ESTIMATED_CHARGE_LEVEL"
@@ -75,11 +80,12 @@ class ChargingSubSessionDebugMetadataEnergyUsageInterpolationMethod(OpenEnum):
     """How the gaps between readings were filled."""
 
     LINEAR = "LINEAR"
+    """With a straight line between two readings."""
     LINEAR_WITH_CHARGE_STEP = "LINEAR_WITH_CHARGE_STEP"
 
 
 class ChargingSubSessionDebugMetadataSolarIntegrationType(OpenEnum):
-    """How an EVSE charges from solar power."""
+    """How an EVSE charges from solar power. The API lists the types without explaining them."""
 
     UNAVAILABLE = "UNAVAILABLE"
     HARDWARE = "HARDWARE"

@@ -17,6 +17,7 @@ class EnergyUsageRecalculationStatus(OpenEnum):
     """Whether a recalculation was stored."""
 
     RECALCULATION_TRIGGERED = "recalculation_triggered"
+    """The recalculation was not a dry run."""
     DRY_RUN_COMPLETED = "dry_run_completed"
     """Nothing was stored."""
 

@@ -10,7 +10,9 @@ class CPMSProviderId(OpenEnum):
     """The ids of providers, which are names, unlike most other ids."""
 
     CHARGEPOINT = "CHARGEPOINT"
+    """ChargePoint."""
     SWTCH = "SWTCH"
+    """SWTCH Energy."""
 
 
 @model

@@ -29,7 +29,10 @@ class EVSELockMode(OpenEnum):
 
 
 class EVSELifecycleState(OpenEnum):
-    """The state of an EVSE between delivery and daily use."""
+    """The state of an EVSE between delivery and daily use.
+
+    The API lists the stages without explaining them.
+    """
 
     CREATED_LINKED = "CREATED_LINKED"
     INSTALLED = "INSTALLED"
@@ -60,7 +63,7 @@ class EVSEStatusLogControlPilotStatus(OpenEnum):
 
 
 class EVSEStatusLogMode(OpenEnum):
-    """The activity that an EVSE reports."""
+    """The activity that an EVSE reports. The API lists the modes without explaining them."""
 
     UNKNOWN = "Unknown"
     IDLE = "Idle"
@@ -68,6 +71,7 @@ class EVSEStatusLogMode(OpenEnum):
     CHARGE = "Charge"
     DISCHARGE = "Discharge"
     FFR = "FFR"
+    """Frequency response, a service to the grid."""
     LOAD_MATCH = "Load match"
     EXPORT_MATCH = "Export match"
     PEAK_TIME = "Peak time"

@@ -19,7 +19,7 @@ class HomeBatteryStatusLogStatus(OpenEnum):
 
 
 class HomeBatteryStatusLogOperationMode(OpenEnum):
-    """The mode that a home battery is set to."""
+    """The mode that a home battery is set to. The API lists the modes without explaining them."""
 
     EXPORT_FOCUS = "EXPORT_FOCUS"
     IMPORT_FOCUS = "IMPORT_FOCUS"

@@ -8,7 +8,7 @@ from ev_energy.models._types import Instant
 
 
 class NotificationCategory(OpenEnum):
-    """The purpose of a notification."""
+    """The purpose of a notification. The API lists the categories without explaining them."""
 
     ACTIONABLE = "ACTIONABLE"
     SERVICE = "SERVICE"

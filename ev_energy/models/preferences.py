@@ -14,8 +14,11 @@ class PayoutMethodReceiverType(OpenEnum):
     """The kind of identifier of the receiver of payouts."""
 
     EMAIL = "EMAIL"
+    """An e-mail address, for PayPal."""
     PHONE = "PHONE"
+    """A phone number, for Venmo."""
     ACCOUNT_NUMBER = "ACCOUNT_NUMBER"
+    """The account at the utility, for bill credits."""
 
 
 class PayoutMethodReceiverWallet(OpenEnum):

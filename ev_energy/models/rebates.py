@@ -15,14 +15,18 @@ class RebateEvidenceSupportingDataType(OpenEnum):
     CURRENCY = "currency"
     """An amount of money, without the currency's symbol."""
     STRING = "string"
+    """Any text."""
 
 
 class UserRebateStatus(OpenEnum):
     """The progress of filling in an application, not of reviewing it."""
 
     NOT_STARTED = "NOT_STARTED"
+    """Nothing has been filled in."""
     PENDING_TYPE_SELECTED = "PENDING_TYPE_SELECTED"
+    """The type of the rebate was selected."""
     PENDING_IN_PROGRESS = "PENDING_IN_PROGRESS"
+    """The application is being filled in."""
     COMPLETE = "COMPLETE"
     """The application was submitted."""
 

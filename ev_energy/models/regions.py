@@ -28,16 +28,22 @@ class RegionValidationResultStatus(OpenEnum):
     """Whether a region could be created; ``problems`` has the reasons if not."""
 
     OK = "OK"
+    """It could be created."""
     NAME_EXISTS = "NAME_EXISTS"
+    """Another region has the name."""
     INVALID_GEOMETRY = "INVALID_GEOMETRY"
+    """The boundary is not valid."""
     INVALID = "INVALID"
+    """Something else is not valid."""
 
 
 class RegionGroupValidationResultGroupStatus(OpenEnum):
     """Whether the name of a group is available."""
 
     AVAILABLE = "AVAILABLE"
+    """No group has the name."""
     NAME_EXISTS = "NAME_EXISTS"
+    """Another group has the name."""
 
 
 @model

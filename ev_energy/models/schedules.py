@@ -41,11 +41,16 @@ class SchedulePlanEstimatedChargeRateSource(OpenEnum):
     """What a charge rate was estimated from."""
 
     CURRENT_SESSION_EVSE_DATA_LOGS = "CURRENT_SESSION_EVSE_DATA_LOGS"
+    """What the EVSE logged in the present session."""
     CURRENT_SESSION_VEHICLE_DATA_LOGS = "CURRENT_SESSION_VEHICLE_DATA_LOGS"
+    """What the vehicle logged in the present session."""
     ENERGY_TRANSFER_PERIODS = "ENERGY_TRANSFER_PERIODS"
     DEFAULT_CHARGE_RATE = "DEFAULT_CHARGE_RATE"
+    """A default rate."""
     MAX_EVSE_CHARGE_RATE = "MAX_EVSE_CHARGE_RATE"
+    """The highest rate of the EVSE."""
     MAX_VEHICLE_CHARGE_RATE = "MAX_VEHICLE_CHARGE_RATE"
+    """The highest rate of the vehicle."""
 
 
 class DispatcherLogDeviceType(OpenEnum):

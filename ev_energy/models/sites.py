@@ -10,7 +10,9 @@ class EVSESiteCpmsConnection(OpenEnum):
     """Charge point management systems of sites."""
 
     CHARGEPOINT = "CHARGEPOINT"
+    """ChargePoint."""
     SWTCH = "SWTCH"
+    """SWTCH Energy."""
 
 
 @model

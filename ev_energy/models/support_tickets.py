@@ -138,8 +138,11 @@ class SupportTicketMessageTypeEnum(OpenEnum):
     INITIAL_REQUEST = "INITIAL_REQUEST"
     """The message that opened the ticket."""
     CUSTOMER_RESPONSE = "CUSTOMER_RESPONSE"
+    """A reply of the customer."""
     HUMAN_AGENT_RESPONSE = "HUMAN_AGENT_RESPONSE"
+    """A reply of a person of the support team."""
     AI_AGENT_RESPONSE = "AI_AGENT_RESPONSE"
+    """A reply that was generated."""
 
 
 @model

@@ -12,9 +12,13 @@ class TariffType(OpenEnum):
     """The way that the price of a tariff varies over time."""
 
     FLAT_RATE = "FLAT_RATE"
+    """One price at all times."""
     DUAL_RATE = "DUAL_RATE"
+    """Two prices, each at its times."""
     THREE_RATE = "THREE_RATE"
+    """Three prices, each at its times."""
     DYNAMIC = "DYNAMIC"
+    """Prices that change often, such as every half hour."""
     EXTERNALLY_MANAGED = "EXTERNALLY_MANAGED"
     OTHER = "OTHER"
 

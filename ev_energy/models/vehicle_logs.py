@@ -19,7 +19,9 @@ class VehicleCommandLogCommand(OpenEnum):
     START_CHARGE = "START_CHARGE"
     STOP_CHARGE = "STOP_CHARGE"
     WAKE_UP = "WAKE_UP"
+    """Wake the vehicle from its sleep."""
     SEND_SCHEDULE = "SEND_SCHEDULE"
+    """Tell the vehicle when to charge."""
 
 
 @model

@@ -17,8 +17,11 @@ class ConnectorType(OpenEnum):
     """Plugs of vehicles and adaptors for DC charging."""
 
     CCS = "CCS"
+    """Combined Charging System."""
     NACS = "NACS"
+    """North American Charging Standard, SAE J3400."""
     CHADEMO = "CHADEMO"
+    """CHAdeMO, mostly on Japanese vehicles."""
 
 
 class VehicleIntegrated(OpenEnum):
@@ -43,7 +46,9 @@ class VehicleStatusLogCurrentType(OpenEnum):
     """The kind of current that a vehicle is offered."""
 
     AC = "AC - Typically home chargers"
+    """Alternating current."""
     DC = "DC - Typically OTG chargers"
+    """Direct current."""
 
 
 class VehicleStatusLogState(OpenEnum):
@@ -51,13 +56,18 @@ class VehicleStatusLogState(OpenEnum):
 
     DRIVING = "DRIVING"
     RECENTLY_FINISHED_DRIVING = "RECENTLY_FINISHED_DRIVING"
+    """It was driving a short while ago."""
     STATIONARY = "STATIONARY"
+    """It is not driving."""
     IN_SERVICE = "IN_SERVICE"
     PLUGGED_IN_NOT_CHARGING = "PLUGGED_IN_NOT_CHARGING"
     PLUGGED_IN_CHARGING = "PLUGGED_IN_CHARGING"
     PLUGGED_IN_COMPLETE = "PLUGGED_IN_COMPLETE"
+    """It is plugged in, and has finished charging."""
     PLUGGED_IN_NEAR_READY_BY_TIME = "PLUGGED_IN_NEAR_READY_BY_TIME"
+    """It is plugged in, and must be ready soon."""
     PLUGGED_IN_ALMOST_COMPLETE = "PLUGGED_IN_ALMOST_COMPLETE"
+    """It is plugged in, and has almost finished charging."""
     UNKNOWN = "UNKNOWN"
 
 
@@ -72,8 +82,11 @@ class VehicleModelConnectorType(OpenEnum):
     """Plugs for DC charging, in the catalogue of models."""
 
     CCS = "CCS"
+    """Combined Charging System."""
     NACS = "NACS"
+    """North American Charging Standard, SAE J3400."""
     CHADEMO = "CHADEMO"
+    """CHAdeMO, mostly on Japanese vehicles."""
     GBT = "GBT"
     """Only in the catalogue: no model's default and no vehicle's own plug has this value."""
 
@@ -82,8 +95,10 @@ class VehicleModelConnectorSource(OpenEnum):
     """The source of the information about a plug."""
 
     EV_ENERGY = "EV_ENERGY"
+    """ev.energy itself."""
     CAR_API = "CAR_API"
     USER = "USER"
+    """A user."""
     DVLA = "DVLA"
     """The Driver and Vehicle Licensing Agency of the United Kingdom."""
     PROVIDER = "PROVIDER"
