@@ -11,6 +11,7 @@ import pytest
 
 import ev_energy
 from ev_energy.simulator import Simulator
+from tests.helpers.pages import ROOT
 
 SKILL = Path(ev_energy.__file__).parent / ".agents" / "skills" / "ev-energy" / "SKILL.md"
 TEXT = SKILL.read_text(encoding="utf-8")
@@ -54,6 +55,11 @@ def test_skill_has_the_front_matter_that_agents_read() -> None:
 def test_skill_is_short() -> None:
     assert len(TEXT.splitlines()) <= 120
     assert max(map(len, TEXT.partition("\n# ")[2].splitlines())) <= 120
+
+
+def test_skill_leads_to_the_pages_as_markdown() -> None:
+    (site,) = re.findall("^site_url: (.+)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert f"{site}llms.txt" in TEXT
 
 
 def test_every_snippet_is_run_by_a_test() -> None:
