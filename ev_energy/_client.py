@@ -112,6 +112,9 @@ T = TypeVar("T")
 class Client(NotCopied, UnlikeHttpClient):
     """A client for the ev.energy v2 API. Close it, or use it in an ``async with`` statement.
 
+    Its attributes, such as ``vehicles``, are families of operations; ``help(Client.vehicles)``
+    lists those of one.
+
     Args:
         auth: Credentials, or an access token as a `str`, or a function that returns one for each
             attempt (see `StaticToken`). With None, only public operations can be called.

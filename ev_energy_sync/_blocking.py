@@ -68,7 +68,11 @@ class BlockingFamily(NotCallable, Blocking[A]):
 
 # The base is text, so that `from ev_energy_sync import Client` does not import what calls need.
 class Pager(UnlikeList, Blocking["AsyncPager[T]"], Generic[T]):
-    """A listing. Iterate over it for all items; each page is fetched when it is needed."""
+    """A listing. Iterate over it for all items; each page is fetched when it is needed.
+
+    `first` returns one item, `collect` a list, and `pages` iterates over whole pages. `resume`
+    begins at the cursor of a page.
+    """
 
     __slots__ = ()
 

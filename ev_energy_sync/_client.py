@@ -40,6 +40,9 @@ T = TypeVar("T")
 class Client(NotCopied, UnlikeHttpClient, Families):
     """A blocking client for the ev.energy v2 API. Close it, or use it in a ``with`` statement.
 
+    Its attributes, such as ``vehicles``, are families of operations; ``help(Client.vehicles)``
+    lists those of one.
+
     Any thread may call it, even a thread that runs an event loop, such as a notebook's; that loop
     is blocked during the call. The client runs its calls on its own event loop in its own thread.
 

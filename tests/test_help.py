@@ -116,6 +116,11 @@ def test_field_lists_the_values_of_its_enum() -> None:
     assert entry(Vehicle, "integrated: VehicleIntegrated") == (
         "One of 'UNINTEGRATED', 'ACTIVE', 'INACTIVE'."
     )
+    assert entry(EVSE, "lifecycle_state: EVSELifecycleState | None") == (
+        "None before the first step was recorded.\n"
+        "One of 'CREATED_LINKED', 'INSTALLED', 'COMMISSIONED', 'DECOMMISSIONED', 'UNKNOWN',\n"
+        "'PROBABLY_INSTALLED', 'UNPAIRED', 'PENDING', 'ENROLLED'."
+    )
 
 
 def test_enum_lists_its_values_and_their_meanings() -> None:
@@ -234,6 +239,10 @@ def test_family_lists_its_methods(package: ModuleType, start: str) -> None:
         "List EVSEs; with *cpid*, the one with exactly that charge point identity.\n"
         "GET /evses, scope evse:read.\n"
         "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
+    )
+    head = "ocpp_logs(evse_id, *, sampled_at__gte, sampled_at__lte, action, action__in, direction,"
+    assert entry(evses, head).startswith(
+        "error_code, error_code__in, page_size, expand) -> LogPager[EVSEOCPPLog]\nList the OCPP"
     )
     assert entry(evses, f"{start}delete(evse_id) -> None") == (
         "Decommission an EVSE: disconnect it from ev.energy.\n"

@@ -65,7 +65,11 @@ class _PageFetcher(msgspec.Struct, Generic[T], frozen=True, eq=False):
 
 
 class Pager(UnlikeList, Generic[T]):
-    """A listing. Iterate over it for all items; each page is fetched when it is needed."""
+    """A listing. Iterate over it for all items; each page is fetched when it is needed.
+
+    `first` returns one item, `collect` a list, and `pages` iterates over whole pages. `resume`
+    begins at the cursor of a page.
+    """
 
     def __init__(
         self,

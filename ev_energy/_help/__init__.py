@@ -12,14 +12,16 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 from types import FunctionType
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+_WIDTH: Final = 92
 
 
 class Member(NamedTuple):
     """A field, a value or a method."""
 
     head: str
-    """Its name and its type, in one line."""
+    """Its name and its type."""
     text: str
     """Its meaning; may be empty."""
 
@@ -62,6 +64,11 @@ def _members(cls: type[Any]) -> Members:
     from ev_energy._help.families import methods_of
 
     return methods_of(cls)
+
+
+def filled(text: str, indent: str = "") -> str:
+    """Return *text* in lines that can be read, with *indent* before all but the first."""
+    return textwrap.fill(text, _WIDTH, subsequent_indent=indent, break_on_hyphens=False)
 
 
 def _indented(text: str) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-import textwrap
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Final, get_args
 
-from ev_energy._help import Member, Members
+from ev_energy._help import Member, Members, filled
 
 _ALIAS: Final = re.compile(r"Sequence\[(\w+)\]")
-_WIDTH: Final = 92
 
 
 def methods_of(cls: type[Any]) -> Members:
@@ -38,7 +36,8 @@ def _head(name: str, method: FunctionType) -> str:
             words.append("*")
         words.append(parameter.name)
     start = "await " if inspect.iscoroutinefunction(method) else ""
-    return f"{start}{name}({', '.join(words)}) -> {method.__annotations__.get('return', 'Any')}"
+    returned = method.__annotations__.get("return", "Any")
+    return filled(f"{start}{name}({', '.join(words)}) -> {returned}", " " * 8)
 
 
 def expand_of(method: FunctionType) -> str:
@@ -47,4 +46,4 @@ def expand_of(method: FunctionType) -> str:
     if alias is None:
         return ""
     values = get_args(getattr(sys.modules[method.__module__], alias[1], None))
-    return textwrap.fill(f"expand takes {', '.join(map(repr, values))}.", _WIDTH)
+    return filled(f"expand takes {', '.join(map(repr, values))}.")

@@ -11,7 +11,7 @@ from typing import Any, Final
 import attrs
 
 from ev_energy._field_docs import field_docs
-from ev_energy._help import Member, Members
+from ev_energy._help import Member, Members, filled
 from ev_energy._records.units import with_unit
 from ev_energy._unset import UNSET
 from ev_energy.models._base import LINK, Model, model_fields
@@ -111,5 +111,5 @@ def _values(cls: type[Any], declared: str) -> str:
         if isinstance(found, type) and issubclass(found, OpenEnum):
             if len(found) > _MANY:
                 return f"One of the {len(found)} values of `{word}`."
-            return f"One of {', '.join(repr(value.value) for value in found)}."
+            return filled(f"One of {', '.join(repr(value.value) for value in found)}.")
     return ""

@@ -28,6 +28,9 @@ T_co = TypeVar("T_co", bound="Model", covariant=True)
 class Ref(Generic[T_co]):
     """A link to a resource, and the resource itself if the request expanded it.
 
+    It always has ``id`` and ``url``. ``value`` is the resource, or raises `NotExpandedError`;
+    ``resource`` is the resource or None. ``client.fetch(ref)`` requests it.
+
     Two links are equal when their URLs are, expanded or not, so ``evse.user == vehicle.user`` asks
     whether both belong to the same user. To compare contents, compare ``.value`` or ``.to_dict()``.
     """
