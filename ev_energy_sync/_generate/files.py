@@ -10,6 +10,8 @@ from ev_energy._operations import operation_table
 from ev_energy_sync._generate.blocking import blocking_module, families_module
 from ev_energy_sync._generate.exports import expand_exports, models_exports
 from ev_energy_sync._generate.id_models import id_models_module
+from ev_energy_sync._generate.numbers_page import SOURCE as BENCHMARKS
+from ev_energy_sync._generate.numbers_page import numbers_page
 from ev_energy_sync._generate.operations_page import operations_page, with_number_of_operations
 from ev_energy_sync._generate.overview_page import overview_page
 from ev_energy_sync._generate.path_words import path_words_module
@@ -55,6 +57,7 @@ def generate(root: Path = ROOT) -> dict[str, str]:
         "docs/operations.md": operations_page(
             operations, method_links(operations, reference), COMMAND
         ),
+        "docs/numbers.md": numbers_page((root / BENCHMARKS).read_text("utf-8"), COMMAND),
         **{f"docs/{page}": with_families(text, operations) for page, text in reference.items()},
         **pages,
         "docs/index.md": overview_page(pages[_README], COMMAND),

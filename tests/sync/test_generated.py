@@ -33,7 +33,9 @@ def copy(tmp_path):
         shutil.copytree(
             ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__")
         )
-    shutil.copy(ROOT / "README.md", tmp_path)
+    (tmp_path / "benchmarks").mkdir()
+    for page in ("README.md", "benchmarks/README.md"):
+        shutil.copy(ROOT / page, tmp_path / page)
     return tmp_path
 
 
