@@ -47,8 +47,11 @@ def test_rebates(tmp_path: Path) -> None:
         fails, works = page.commands
         assert simulator.user_id in works
         assert printed_by(fails, tmp_path, environment) == page.outputs[0]
-        saved = tmp_path / "started_upload.json"
+        (saved,) = tmp_path.glob("user*.json")
         assert saved.stat().st_mode & 0o777 == 0o600
+        (tmp_path / "another.pdf").write_bytes(b"%PDF-1.7 another")
+        another = works.replace("registration.pdf", "another.pdf")
+        assert "another.pdf is evidence" in printed_by(another, tmp_path, environment)
         assert printed_by(works, tmp_path, environment) == page.outputs[1]
         assert not saved.exists()
 
