@@ -67,3 +67,25 @@ def test_nightly_export_continues_after_a_kill(tmp_path: Path) -> None:
     exported = (tmp_path / "sub_sessions_2026-10-04.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in exported] == expected
     assert not [*tmp_path.glob("*.part"), *tmp_path.glob("*.state")]
+
+
+@pytest.mark.slow
+def test_boost_ends_when_electricity_is_not_clean(tmp_path: Path) -> None:
+    page = Page.read("recipes/boost.md")
+    page.write_programs(tmp_path)
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        environment = environment_of(simulator)
+
+        def printed() -> str:
+            return output_of(["boost.py"], tmp_path, environment)
+
+        simulator.clock.advance(hours=10.5)
+        assert printed() == page.outputs[0]
+        assert printed() == ""
+        program = tmp_path / "boost.py"
+        program.write_text(program.read_text().replace("<= grams[len(grams) // 3]", "< 0"))
+        assert printed() == page.outputs[0].replace("now", "as planned again")
+        assert printed() == ""
+        boosts = [seen.path for seen in simulator.requests if "/boost_" in seen.path]
+    assert [path.rpartition("_")[2] for path in boosts] == ["start"] * 3 + ["end"] * 3
+    assert (tmp_path / "boosts.json").read_text() == "[]"
