@@ -83,7 +83,8 @@ class Block(MarkdownInlinePythonItem):
                 asyncio_runner=self.funcargs["_function_scoped_runner"],
             )
         missing = missing_output(self.test_definition.source, printed.getvalue())
-        assert missing is None, f"not printed: {missing}\nprinted:\n{printed.getvalue()}"
+        if missing:
+            raise AssertionError(f"{missing!r} was not printed, but:\n{printed.getvalue()}")
 
 
 class BlocksOfPage(MarkdownTextFile):

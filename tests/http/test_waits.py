@@ -20,6 +20,7 @@ from ev_energy._http.waits import WaitKind, WaitLog
 from ev_energy.auth import FileStore, MemoryStore, TokenStore
 from ev_energy.hooks import WaitEvent
 from tests.helpers.fake_clock import FakeClock, run_ready_tasks
+from tests.helpers.pages import Page
 from tests.helpers.recording_server import Handler, RecordingServer, scripted_replies
 from tests.helpers.support import TOKEN, FakeTime
 
@@ -99,6 +100,36 @@ async def test_wait_for_the_rate_limit_is_logged(
         "ev_remaining": 0,
         "ev_waiting": 0,
     }
+
+
+async def test_lines_of_the_page_are_real(
+    serve, jump: Jump, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, server = FakeClock(), await serve(limited(4))
+    async with server.client(clock=clock, sleep=clock.sleep, deadline=1e9) as client:
+        for _ in range(4):
+            await client.evses.get("evse01")
+        await clock.advance(3601 - 42 - 3 * 61)
+        calls = []
+        for _ in range(4):
+            calls.append(asyncio.ensure_future(client.evses.get("evse01")))
+            await clock.advance(61)  # the next wait is logged, too
+        await asyncio.gather(*calls)
+
+    time, server = FakeTime(), await serve(scripted_replies(EVSE, (503, {"Retry-After": "30"})))
+    async with server.client(clock=time, sleep=time.sleep) as client:
+        await client.evses.get("evse01")
+
+    store, server = FileStore(tmp_path / "tokens"), await serve(scripted_replies(EVSE))
+    credentials = server.credentials(store=store)
+    async with server.client(credentials) as client, store.lock(credentials.key(server.origin)):
+        call = asyncio.ensure_future(client.evses.get("evse01"))
+        await jump(6)
+        call.cancel()
+
+    *_, budget, retry, token = waits(caplog)
+    shown = Page.read("observability.md").outputs[1].replace("1000 requests", "4 requests")
+    assert [budget, retry, token] == shown.splitlines()
 
 
 async def test_many_waiting_calls_are_logged_seldom(
