@@ -96,8 +96,9 @@ def test_processes(tmp_path: Path, redis: PrivateRedis) -> None:
 
 
 def test_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("ipykernel", "nbclient", "pandas"):
-        pytest.importorskip(module, reason=f"needs {module}: pip install {module}")
+    for module in ("ipykernel", "nbclient"):
+        pytest.importorskip(module, reason=f"needs {module}: pip install -e '.[test]'")
+    pytest.importorskip("pandas", reason="needs pandas: pip install pandas")
     import nbclient
     import nbformat
 
