@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import time
+import urllib.request
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +18,7 @@ from ev_energy.simulator import Clock, Simulator
 from ev_energy_sync import Client
 from tests.helpers.names import assert_same_names
 from tests.helpers.pages import ROOT, Page
-from tests.helpers.programs import environment_of, output_of, started
+from tests.helpers.programs import environment_of, output_of, serving, started
 
 
 def test_index_lists_the_recipes() -> None:
@@ -89,3 +94,55 @@ def test_boost_ends_when_electricity_is_not_clean(tmp_path: Path) -> None:
         boosts = [seen.path for seen in simulator.requests if "/boost_" in seen.path]
     assert [path.rpartition("_")[2] for path in boosts] == ["start"] * 3 + ["end"] * 3
     assert (tmp_path / "boosts.json").read_text() == "[]"
+
+
+@pytest.mark.slow
+def test_bills_are_right_after_bad_webhooks_and_a_downtime(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
+    page = Page.read("recipes/webhooks.md")
+    page.write_programs(tmp_path)
+    before, after = [output.strip() for output in page.outputs]
+    start, control = page.commands
+    (secret,) = re.findall("WEBHOOK_SECRET=(.+)", start)
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        environment = environment_of(simulator, WEBHOOK_SECRET=secret)
+        with serving("billing:app", tmp_path, environment) as url:
+            fetched(f"{url}/health", lambda health: '"requests":4' in health)  # it has caught up
+            assert listings(simulator) == 4
+            api = simulator.base_url.removesuffix("/v2")
+            for shown, real in (("http://127.0.0.1:8000", url), ("http://127.0.0.1:8420", api)):
+                control = control.replace(shown, real)
+            subprocess.run(["sh", "-c", control], capture_output=True, timeout=60, check=True)
+            simulator.webhooks.block_until_settled()
+            assert fetched(f"{url}/bills", before.__eq__) == before
+            assert listings(simulator) == 4  # so webhooks have told
+            with pytest.raises(urllib.error.HTTPError, match="400"):  # it is not signed
+                urllib.request.urlopen(f"{url}/webhooks", b"{}")
+        simulator.webhooks.remove(simulator.webhooks.endpoints[0].id)
+        simulator.clock.advance(hours=12)
+        with serving("billing:app", tmp_path, environment) as url:
+            assert fetched(f"{url}/bills", after.__eq__) == after
+        with Client.from_env(environment) as client:
+            costs: Counter[str] = Counter()
+            for session in client.charging_sub_sessions.list(
+                start__gt=datetime(2026, 10, 4, tzinfo=UTC), is_finished=True
+            ):
+                if session.end is not None and session.end >= datetime(2026, 10, 5, tzinfo=UTC):
+                    costs[session.currency] += session.cost or 0
+    assert json.loads(after) == costs
+
+
+def listings(simulator: Simulator) -> int:
+    """Return how often sub-sessions were listed."""
+    return sum(seen.path == "/v2/charging_sub_sessions" for seen in simulator.requests)
+
+
+def fetched(url: str, is_expected: Callable[[str], bool]) -> str:
+    """Return what a URL answers, as soon as it is expected, or else after 30 seconds."""
+    end = time.monotonic() + 30
+    while True:
+        with urllib.request.urlopen(url) as reply:
+            answer: str = reply.read().decode()
+        if is_expected(answer) or time.monotonic() > end:
+            return answer
+        time.sleep(0.1)
