@@ -19,7 +19,17 @@ from harness import HERE, Chart, Row, Settings, Skip
 #: The order of the table. A benchmark that is not listed comes last.
 _ORDER: Final = (
     *("server", "curves", "import", "families", "size", "decode", "memory", "http"),
-    *("latency", "blocking", "inbox", "states", "redis", "fastapi", "simulator", "leak"),
+    *(
+        "instructions",
+        "latency",
+        "blocking",
+        "inbox",
+        "states",
+        "redis",
+        "fastapi",
+        "simulator",
+        "leak",
+    ),
 )
 _FOUND: Final = {path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py")}
 NAMES: Final = (*(n for n in _ORDER if n in _FOUND), *sorted(_FOUND.difference(_ORDER)))
