@@ -6,7 +6,7 @@ import gc
 import itertools
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,12 +16,16 @@ import pytest
 from ev_energy import Client, ClientCredentials
 from ev_energy.simulator import Simulator
 from tests.helpers import secret_leaks
-from tests.helpers.conformity.monitor import MONITOR
 from tests.helpers.recording_server import Handler, RecordingServer
 from tests.helpers.support import FakeTime
 
 #: The tiers of tests, and fixtures that tests of several packages use.
-pytest_plugins = ["tests.helpers.tiers", "tests.helpers.raw_server", "tests.helpers.redis_server"]
+pytest_plugins = [
+    "tests.helpers.conformity.plugin",
+    "tests.helpers.raw_server",
+    "tests.helpers.redis_server",
+    "tests.helpers.tiers",
+]
 
 # Tests start hundreds of interpreters. Containers often set PYTHONDONTWRITEBYTECODE, with which
 # each of them would compile the packages again.
@@ -34,9 +38,6 @@ hypothesis.settings.register_profile(
     "tests", hypothesis.settings.get_profile(_PROFILE), max_examples=20, deadline=None
 )
 hypothesis.settings.load_profile("tests")
-
-#: All replies of simulators in all tests are compared with the facts of the description.
-Simulator._middlewares = (*Simulator._middlewares, MONITOR.middleware)
 
 #: The number of tests that have run in this process.
 _started = itertools.count(1)
@@ -68,19 +69,6 @@ def pytest_runtest_logstart() -> None:
     if next(_started) % 250 == 0:
         gc.collect()
         gc.freeze()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None]:
-    yield
-    MONITOR.assert_no_deviations()
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Generator[None]:
-    """Check the replies after a failed test and during teardown."""
-    yield
-    MONITOR.assert_no_deviations()
 
 
 @pytest.fixture
