@@ -150,7 +150,7 @@ def test_snippets_about_uploads_run(storage: dict[str, str], tmp_path: Path) -> 
 
 
 def test_families_are_listed_once_on_their_page() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| \[`(\w+)`\]", (ROOT / "docs" / "families.md").read_text(), re.MULTILINE)
     assert_same_names(
         rows,
         [name for name, value in vars(Client).items() if isinstance(value, Lazy)],

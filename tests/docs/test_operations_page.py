@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ev_energy import Client
 from ev_energy._operations import operation_table
 from ev_energy_sync._generate.reference import method_links
 from ev_energy_sync._generate.source_text import UnsupportedSourceError
@@ -54,6 +55,21 @@ def test_each_family_is_linked_from_the_page_with_its_methods() -> None:
         if f"[`{family}`](../operations.md#{family})" not in REFERENCE[page]
     ]
     assert_no_problems(missing, "Run `python -m ev_energy_sync._generate`.")
+
+
+def test_each_family_of_the_overview_links_to_its_class() -> None:
+    overview = (DOCS / "families.md").read_text()
+    links = re.findall(r"^\| \[`(\w+)`\]\(reference/([\w.]+)#([\w.]+)\) \|", overview, re.MULTILINE)
+    assert len(links) == len(re.findall(r"^\| \[", overview, re.MULTILINE))
+    dead = [
+        f"{family}: reference/{page}#{anchor}"
+        for family, page, anchor in links
+        if f"::: {anchor.rpartition('.')[0]}\n" not in REFERENCE[page]
+        or resolve(anchor) is not getattr(Client, family)
+    ]
+    assert_no_problems(
+        dead, "Link to the class, on the page of docs/reference that has its module."
+    )
 
 
 def test_module_without_a_page_is_named() -> None:
