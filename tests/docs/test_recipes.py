@@ -16,9 +16,11 @@ import pytest
 
 from ev_energy.simulator import Clock, Simulator
 from ev_energy_sync import Client
+from tests.helpers.html_browser import open_browser
 from tests.helpers.names import assert_same_names
 from tests.helpers.pages import ROOT, Page
 from tests.helpers.programs import environment_of, output_of, serving, started
+from tests.helpers.redis_server import free_port
 
 
 def test_index_lists_the_recipes() -> None:
@@ -130,6 +132,52 @@ def test_bills_are_right_after_bad_webhooks_and_a_downtime(tmp_path: Path) -> No
                 if session.end is not None and session.end >= datetime(2026, 10, 5, tzinfo=UTC):
                     costs[session.currency] += session.cost or 0
     assert json.loads(after) == costs
+
+
+@pytest.mark.slow
+async def test_user_connects_a_charger_and_sees_it(tmp_path: Path) -> None:
+    pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
+    page = Page.read("recipes/onboarding.md")
+    page.write_programs(tmp_path)
+    origin = f"http://127.0.0.1:{(port := free_port())}"
+    with Simulator.in_thread(clock=Clock(speed=0), fixed_secrets=True) as simulator:
+        variables = variables_of_redirecting_application(simulator, f"{origin}/connect")
+        variables["EV_ENERGY_USER_ID"] = simulator.user_id
+        assert all(f"export {name}={value}\n" in page.text for name, value in variables.items())
+        environment = environment_of(simulator, APP_URL=origin, **variables)
+        with serving("connect:app", tmp_path, environment, port=port):
+            async with open_browser() as browser:
+                browser.session.headers["Accept"] = "text/html"
+                await browser.open(f"{origin}/devices")
+                await browser.follow("Connect a charger")
+                await browser.open(browser.page.location or "")
+                await browser.follow("Wallbox")
+                await browser.follow("Pulsar Max")
+                back = await browser.press("Connect", serial="S-1")
+                shown = await browser.open(back.location or "")
+    assert re.findall("<li>(.*)</li>", shown.html) == page.outputs[0].splitlines()
+
+
+def test_sign_in_app_is_the_example_and_its_output_is_true() -> None:
+    page = Page.read("recipes/sign_in.md")  # tests/examples/test_programs.py signs in
+    assert page.programs["sign_in_app.py"] == (ROOT / "examples" / "sign_in_app.py").read_text()
+    with Simulator.in_thread(clock=Clock(speed=0), fixed_secrets=True) as simulator:
+        variables = variables_of_redirecting_application(simulator, "http://127.0.0.1:8000/")
+        assert all(f"export {name}={value}\n" in page.text for name, value in variables.items())
+        with Client.from_env(environment_of(simulator)) as client:
+            cars = client.acting_for(simulator.user_id).vehicles.list(expand=["latest_status_log"])
+            logs = [(car, car.latest_status_log) for car in cars]
+    assert page.outputs[0].splitlines() == [
+        f"{car.description}: battery {log.value.state_of_charge_percentage} %"
+        for car, log in logs
+        if log is not None
+    ]
+
+
+def variables_of_redirecting_application(simulator: Simulator, uri: str) -> dict[str, str]:
+    """Return the variables of the application that ``--redirect-uri`` makes."""
+    client_id, secret = simulator.add_application(redirect_uris=[uri])
+    return {"EV_ENERGY_CLIENT_ID": client_id, "EV_ENERGY_CLIENT_SECRET": secret}
 
 
 def listings(simulator: Simulator) -> int:
