@@ -28,13 +28,16 @@ CODE = re.compile(r"^( *)```.*?^\1```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
 def pages_of(nav: list[Any], *headings: str) -> Iterator[tuple[str, str]]:
-    """Yield heading and path of each page of *nav*."""
+    """Yield section and path of each page of *nav*.
+
+    Pages of no section are "Optional", which llmstxt.org says may be skipped.
+    """
     for entry in nav:
         title, value = next(iter(entry.items())) if isinstance(entry, dict) else ("", entry)
         if isinstance(value, list):
             yield from pages_of(value, *headings, title)
         else:
-            yield ": ".join(headings) or title, value
+            yield ": ".join(headings) or title or "Optional", value
 
 
 def markdown_of(path: str, source: str, site: Path) -> str:
@@ -49,6 +52,8 @@ def markdown_of(path: str, source: str, site: Path) -> str:
     for link in article.select("a[href]"):
         link["href"] = as_markdown(link["href"], path)
         link.attrs.pop("title", None)
+    for text in [text for cell in article.select("td") for text in cell.find_all(string=True)]:
+        text.replace_with(text.replace("|", r"\|"))  # as in `int | None`
     text = markdownify(str(article), heading_style="ATX", code_language="python")
     return re.sub(r"[ \t]+$|(?<=\n)\n+(?=\n)", "", text, flags=re.MULTILINE).strip() + "\n"
 

@@ -28,7 +28,8 @@ and <a href="https://example.com/a/">others</a>.</p>
     status: int
 ) -> TokenError
 </code></pre>
-<table><tr><th>Name</th><th>Type</th></tr><tr><td><code>page</code></td><td>int</td></tr></table>
+<table><tr><th>Name</th><th>Type</th></tr>
+<tr><td><code>page</code></td><td><code>int | None</code></td></tr></table>
 </article>
 """
 
@@ -108,7 +109,7 @@ TokenError.of(
 
 | Name | Type |
 | --- | --- |
-| `page` | int |
+| `page` | `int \\| None` |
 """
     )
 
