@@ -51,7 +51,7 @@ def fill_path(template: str, ids: Sequence[object]) -> str:
     names, format_, kinds = _parse(template)
     if len(names) == len(ids) == 1:
         id_ = ids[0]
-        if isinstance(id_, str) and id_.isalnum() and id_.isascii():  # nearly every id
+        if type(id_) is str and id_.isalnum() and id_.isascii():  # nearly every id
             return format_ % id_
         return format_ % _segment(names[0], id_, kinds[0])
     segments = zip(names, ids, kinds, strict=True)
@@ -68,7 +68,7 @@ def _parse(template: str) -> tuple[list[str], str, list[IdKind | None]]:
 
 
 def _segment(name: str, value: object, kind: IdKind | None) -> str:
-    if isinstance(value, str) and value.isalnum() and value.isascii():
+    if type(value) is str and value.isalnum() and value.isascii():
         return value
     id_ = id_text(name, value, kind)
     # The server does not escape these characters of a timestamp in its own URLs.

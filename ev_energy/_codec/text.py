@@ -37,7 +37,8 @@ def id_text(name: str, value: object, kind: IdKind | None = None) -> str:
     if isinstance(value, Ref):
         id_ = unquote(value.id)
     elif isinstance(value, str):
-        id_ = unquote(last_segment(value)) if "://" in value else str(value)
+        # `str(value)` would be the name of a member of `class Id(str, Enum)`.
+        id_ = unquote(last_segment(value)) if "://" in value else str.__str__(value)
         if id_ == value and kind is not None and kind.is_log_entry:
             _check_key(name, id_)
     elif isinstance(url := getattr(value, "url", None) or getattr(value, "id", None), str):

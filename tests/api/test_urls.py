@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from enum import Enum
 from typing import Literal
 from urllib.parse import unquote
 
@@ -49,6 +50,17 @@ def test_id_stays_one_segment_and_arrives_unchanged(text: str) -> None:
 def test_invalid_id_is_refused_by_name(bad: str) -> None:
     with pytest.raises(ValueError, match="evse_id=.* is not an id: pass the bare id"):
         fill_path("/evses/{evse_id}", [bad])
+
+
+@pytest.mark.parametrize("template", ["/evses/{evse_id}", "/evses/{evse_id}/logs/{logged_at}"])
+def test_member_of_an_enum_of_ids_is_its_id(template: str) -> None:
+    class Charger(str, Enum):  # noqa: UP042  (whose str() is not its value, unlike that of a StrEnum)
+        DEPOT = "evse01"
+        GATE = "evse 02"
+
+    others = ["2026"] * (template.count("{") - 1)
+    assert fill_path(template, [Charger.DEPOT, *others]).split("/")[2] == "evse01"
+    assert fill_path(template, [Charger.GATE, *others]).split("/")[2] == "evse%2002"
 
 
 @pytest.mark.parametrize("bad", [None, 5, b"evse01", ["evse01"], UNSET])
