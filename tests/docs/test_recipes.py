@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
+import sys
 import time
 import urllib.request
 from collections import Counter
@@ -22,17 +24,54 @@ from tests.helpers.pages import ROOT, Page
 from tests.helpers.programs import environment_of, output_of, serving, started
 from tests.helpers.redis_server import free_port
 
+RECIPES = sorted(
+    path for path in (ROOT / "docs" / "recipes").glob("*.md") if path.name != "index.md"
+)
+#: Pages with modules that are no part of a package, whose imports would need the rest of it.
+TYPED = [
+    path
+    for path in RECIPES
+    if any(name.endswith(".py") for name in Page.read(f"recipes/{path.name}").programs)
+    and "__init__.py" not in Page.read(f"recipes/{path.name}").programs
+]
+
 
 def test_index_lists_the_recipes() -> None:
     index = Page.read("recipes/index.md").text
     listed = re.findall(r"^\| \[.+\]\((\w+\.md)\)", index, re.MULTILINE)
-    pages = {path.name for path in (ROOT / "docs" / "recipes").glob("*.md")} - {"index.md"}
     assert_same_names(
         listed,
-        pages,
+        (path.name for path in RECIPES),
         missing="list the recipe in docs/recipes/index.md",
         unexpected="there is no such recipe; take it out of docs/recipes/index.md",
     )
+
+
+@pytest.mark.type_checkers
+@pytest.mark.parametrize("path", TYPED, ids=lambda path: path.name)
+def test_programs_have_types_that_mypy_accepts(path: Path, tmp_path: Path) -> None:
+    pytest.importorskip("mypy", reason="needs mypy: pip install -e '.[lint]'")
+    Page.read(f"recipes/{path.name}").write_programs(tmp_path)
+    # What is not installed here has no types, so nothing can be said about its use.
+    lenient = ("ignore-missing-imports", "allow-subclassing-any", "allow-untyped-decorators")
+    options = [*(f"--{name}" for name in lenient), "--no-warn-return-any", "--no-pretty"]
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mypy",
+            "--config-file",
+            str(ROOT / "pyproject.toml"),
+            *options,
+            ".",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow
