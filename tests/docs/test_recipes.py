@@ -138,6 +138,25 @@ def test_boost_ends_when_electricity_is_not_clean(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_boost_whose_reply_is_lost_is_ended_as_well(tmp_path: Path) -> None:
+    page = Page.read("recipes/boost.md")
+    page.write_programs(tmp_path)
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        environment = environment_of(simulator)
+        simulator.clock.advance(hours=10.5)
+        simulator.faults.add("reset_after", operation="POST *", count=1)
+        printed = output_of(["boost.py"], tmp_path, environment)
+        lost, *others = printed.splitlines()
+        first = page.outputs[0].splitlines()[0].split()[0]
+        assert lost == f"{first} may have changed; the next run looks again"
+        assert others == page.outputs[0].splitlines()[1:]
+        program = tmp_path / "boost.py"
+        program.write_text(program.read_text().replace("<= grams[len(grams) // 3]", "< 0"))
+        printed = output_of(["boost.py"], tmp_path, environment)
+        assert printed == page.outputs[0].replace("now", "as planned again")
+
+
+@pytest.mark.slow
 def test_bills_are_right_after_bad_webhooks_and_a_downtime(tmp_path: Path) -> None:
     pytest.importorskip("uvicorn", reason="needs uvicorn: pip install -e '.[test]'")
     page = Page.read("recipes/webhooks.md")
