@@ -1,4 +1,4 @@
-"""Who is told that something has changed: the open pages of this process, or of all processes."""
+"""Telling the open pages of this process, or of all processes, that something has changed."""
 
 from __future__ import annotations
 
