@@ -112,6 +112,7 @@ async def _show_simulated(simulator: Simulator) -> None:
     auth = ClientCredentials(client_id=simulator.client_id, client_secret=simulator.client_secret)
     async with Client(auth, base_url=simulator.base_url) as client:
         write(f"Source: the embedded simulator, {client.base_url}. All data is made up.")
+        write(f"Its clock stands at {simulator.clock.now():%a %d %b %Y, %H:%M} UTC.")
         tour = _Tour(client)
         user = await tour.show()
         if user is not None:
@@ -181,7 +182,7 @@ class _Tour:
         self._show_code(_snippets.list_devices)
         rows = [("car", _name(car), _state(car)) for car in cars]
         rows += [("charger", _charger_name(charger), charger.cpid) for charger in chargers]
-        write(table(("", "name", "now"), rows))
+        write(table(("", "name", "state, or own id"), rows))
         return chargers
 
     async def _show_night(self, home: Home) -> None:
@@ -192,6 +193,8 @@ class _Tour:
         if len({session.currency for session in home.sessions}) == 1:
             rows.append(_totals("all cars", home.sessions))
         write(table(("", "  kWh", "     cost", "    saved", "kg CO2"), rows))
+        if any(each.cost is not None and each.cost < 0 for each in home.sessions):
+            write("\n  A cost below zero was earned: the price was negative for a while.")
         readings = [
             [await _snippets.read_usage(self._client, session) for session in car.sessions]
             for car in cars

@@ -72,9 +72,10 @@ Two figures in a cell are with uvloop, and with the event loop of asyncio.
 - The peers do less. httpx makes dictionaries. The client that openapi-python-client generates
   makes models, and has no pages and no retries.
 - An empty cell was not measured.
-- The project set itself {targets} targets before the code was written, and misses {missed} of them:
-  {missed_rows}.
-  [Why they are missed](https://ev-energy.example/{source}#why-targets-are-missed).
+- The project set itself {targets} targets before the code was written, and misses {missed} of them
+  ([why](https://ev-energy.example/{source}#why-targets-are-missed)):
+
+{missed_rows}
 
 {measured}
 
@@ -108,13 +109,16 @@ def numbers_page(benchmarks: str, command: str) -> str:
         raise UnsupportedSourceError(f"{SOURCE} has no results with ev-energy and targets")
     ours, target = header.index("ev-energy"), header.index("target")
     peers = [index for index, name in enumerate(header) if index > target and name]
-    judged = {row[0]: row[target + 1] for row in rows if row[target + 1]}
+    judged = [row for row in rows if row[target + 1]]
     missed = [
-        re.sub(r" †| \(.*\)", "", name) for name, verdict in judged.items() if verdict == "missed"
+        f"    - {row[0].removesuffix(' †')}: {row[ours].replace('*', '')}, target {row[target]}"
+        for row in judged
+        if row[target + 1] == "missed"
     ]
 
     def shown(chosen: Sequence[_Row]) -> str:
-        columns = ["", "compared with", "ev-energy", *(header[i] for i in peers), "`--only`"]
+        names = ("ev-energy", "target", *(header[index] for index in peers))
+        columns = ["", "compared with", *names, "`--only`"]
         lines = [columns, ["---"] * len(columns)]
         for row in chosen:
             found = [cells for cells in rows if cells[0].startswith(row.source)]
@@ -124,9 +128,8 @@ def numbers_page(benchmarks: str, command: str) -> str:
                     "docs/numbers.md shows one: change ev_energy_sync/_generate/numbers_page.py"
                 )
             [cells] = found
-            lines.append(
-                [row.what, row.peer, cells[ours], *(cells[i] for i in peers), f"`{row.run}`"]
-            )
+            figures = (cells[index] for index in (ours, target, *peers))
+            lines.append([row.what, row.peer, *figures, f"`{row.run}`"])
         return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
     measured, *notes = re.split(r"\n\n|\n- |^- ", introduction.strip())
@@ -138,7 +141,7 @@ def numbers_page(benchmarks: str, command: str) -> str:
         caveats="\n".join(f"- {sentence}" for sentence in first_sentences),
         targets=len(judged),
         missed=len(missed),
-        missed_rows="; ".join(missed),
+        missed_rows="\n".join(missed),
         measured=measured,
         source=SOURCE,
         command=command,

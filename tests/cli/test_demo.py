@@ -97,6 +97,7 @@ def test_output_in_a_pipe_is_plain_and_fits_80_columns(output: str) -> None:
     assert [line for line in lines if len(line) > 80 and "http://" not in line] == []
     assert [line for line in lines if line and not line.startswith(" ")] == [
         lines[0],
+        "Its clock stands at Mon 05 Oct 2026, 12:00 UTC.",
         "A home",
         "Last night",
         "A log",
@@ -113,6 +114,7 @@ def test_night_of_the_demo_has_two_cars_and_prices_that_differ(output: str) -> N
     assert [name for name, *_ in cars] == [
         "Chevrolet Bolt EV LT", "Tesla Model Y Rear-Wheel Drive", "all cars"
     ]  # fmt: skip
+    assert "  A cost below zero was earned: the price was negative for a while.\n" in output
     *each, total = [list(map(Decimal, values)) for _, *values in cars]
     assert [sum(column) for column in zip(*each, strict=True)] == total
     assert total[1] < 0 < total[2]  # it was paid for charging
