@@ -124,8 +124,8 @@ class Client(NotCopied, UnlikeHttpClient):
         proxy: The URL of an HTTP proxy for all requests, which may contain a user name and a
             password. By default, the proxies of the environment are used.
         ssl: An `ssl.SSLContext`, for your own certificates.
-        trust_env: Whether to use ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY``, ``NO_PROXY``,
-            ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, in upper or lower case.
+        trust_env: Whether to use ``HTTP_PROXY``, ``HTTPS_PROXY``, ``ALL_PROXY`` and ``NO_PROXY``,
+            in upper or lower case, and ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, in upper case.
         timeout: Seconds for one attempt, connecting included.
         deadline: Seconds for a whole call: waiting for the budget and a token, all attempts, and
             the pauses between them.

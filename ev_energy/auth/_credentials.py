@@ -183,7 +183,10 @@ class ClientCredentials(_OAuthApplication):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if self.client_secret is None:
-            raise ValueError("client_secret is required: it is what this grant authenticates with")
+            raise ValueError(
+                "client_secret is missing: pass client_secret=... with the secret of the "
+                "application, or with a function that returns it"
+            )
 
     @functools.cached_property
     def bucket(self) -> str:

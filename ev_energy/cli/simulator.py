@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import signal
 import sys
 from pathlib import Path
@@ -120,11 +121,20 @@ def run(args: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
-        print(f"simulator: {error}", file=sys.stderr)
+        print(f"simulator: {_reason(error, args.host, args.port)}", file=sys.stderr)
         return 1
     if state is not None:
         print(f"Saved to {state}.")
     return 0
+
+
+def _reason(error: OSError | ValueError, host: str, port: int) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is in use: choose another one with --port, or a free one with "
+            "--port 0"
+        )
+    return str(error)
 
 
 async def _serve(

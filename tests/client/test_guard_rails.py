@@ -836,7 +836,8 @@ ENTRY_POINTS: Final = [
         "no-secret",
         lambda _: ClientCredentials(client_id="a"),
         ValueError,
-        "client_secret is required: it is what this grant authenticates with",
+        "client_secret is missing: pass client_secret=... with the secret of the application, or "
+        "with a function that returns it",
     ),
 ]
 

@@ -232,7 +232,10 @@ def test_command_reports_a_port_in_use(capsys: pytest.CaptureFixture[str]) -> No
         taken.listen()
         port = taken.getsockname()[1]
         assert simulator_command.run(parsed("--port", str(port), "--vehicles", "1")) == 1
-    assert "address already in use" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        f"simulator: port {port} of 127.0.0.1 is in use: choose another one with --port, or a free "
+        "one with --port 0\n"
+    )
 
 
 @pytest.mark.parametrize(

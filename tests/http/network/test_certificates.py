@@ -49,6 +49,18 @@ async def test_certificates_of_the_environment_can_be_ignored(
         await call(f"https://{HOST}:{api.port}/v2", trust_env=False)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there, names of variables have no case")
+async def test_certificates_are_not_read_from_variables_in_lower_case(
+    call, start_api, authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = await start_api(authority.server(HOST))
+    monkeypatch.setenv("ssl_cert_file", str(authority.file))
+    with pytest.raises(errors.NotSentError, match="(?i)certificate"):
+        await call(f"https://{HOST}:{api.port}/v2")
+    said = " ".join(str(Client.__doc__).split())
+    assert "and ``SSL_CERT_FILE`` and ``SSL_CERT_DIR``, in upper case." in said
+
+
 async def test_missing_certificate_file_is_named(
     call, start_api, authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
