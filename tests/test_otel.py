@@ -26,7 +26,7 @@ sdk = pytest.importorskip(
 
 from opentelemetry import context, trace  # noqa: E402
 from opentelemetry.sdk.metrics import MeterProvider  # noqa: E402
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: E402
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData  # noqa: E402
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider  # noqa: E402
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor  # noqa: E402
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import (  # noqa: E402
@@ -50,6 +50,7 @@ class Telemetry:
     tracers: TracerProvider
     meters: MeterProvider
     tracing: Tracing
+    metrics: MetricsData | None = None
 
     @property
     def spans(self) -> list[ReadableSpan]:
@@ -57,10 +58,11 @@ class Telemetry:
         return sorted(self.exporter.get_finished_spans(), key=lambda span: span.start_time or 0)
 
     def points(self, name: str) -> list[Any]:
-        data = self.reader.get_metrics_data()
+        # Read once: old releases of opentelemetry-sdk report each value of a gauge once.
+        self.metrics = self.metrics or self.reader.get_metrics_data()
         return [
             point
-            for resource in ([] if data is None else data.resource_metrics)
+            for resource in ([] if self.metrics is None else self.metrics.resource_metrics)
             for scope in resource.scope_metrics
             for metric in scope.metrics
             if metric.name == name

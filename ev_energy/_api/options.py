@@ -10,6 +10,7 @@ import msgspec
 from ev_energy._arguments import require_seconds, require_whole_number
 from ev_energy._http.retry_policy import RetryPolicy
 from ev_energy._redaction.show import Unshown
+from ev_energy._runtime.structs import copy_with
 from ev_energy.budget import Priority, Reservation
 
 
@@ -37,7 +38,7 @@ class CallOptions(Unshown, msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def evolve(self, **changes: Any) -> CallOptions:
         """Return a copy with *changes*."""
-        return msgspec.structs.replace(self, **changes)
+        return copy_with(self, **changes)
 
     def __post_init__(self) -> None:
         for name in ("timeout", "deadline"):

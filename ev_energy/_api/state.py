@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import msgspec
-from msgspec.structs import replace
 from yarl import URL
 
 from ev_energy._api.options import CallOptions
@@ -25,6 +24,7 @@ from ev_energy._redaction.show import Unshown
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
 from ev_energy._runtime.log_fields import LogFields
+from ev_energy._runtime.structs import copy_with
 from ev_energy.auth._credentials import Auth, Endpoint, bucket_at
 from ev_energy.budget import (
     Acquire,
@@ -80,10 +80,10 @@ class ClientState(NotCopied, Unshown, msgspec.Struct, kw_only=True, weakref=True
         """Return the state of a client with the credentials *auth*, which shares all else."""
         endpoints = resolve_endpoints(auth, self.base_url, allow_insecure=self.allow_insecure)
         redactor = self.http.redactor.extend(auth.secrets)
-        http = replace(self.http, redactor=redactor)
-        report = replace(self.report, redact=redactor.redact)
+        http = copy_with(self.http, redactor=redactor)
+        report = copy_with(self.report, redact=redactor.redact)
         origin = str(self.base_url.origin())
-        return replace(
+        return copy_with(
             self,
             endpoints=endpoints,
             http=http,

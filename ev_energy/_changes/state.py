@@ -219,7 +219,7 @@ class SubSessionState(msgspec.Struct, forbid_unknown_fields=True):
                 "buckets",
                 lambda hour, text: (int(hour), msgspec.json.decode(text, type=Bucket)),
             )
-        except ValueError as error:  # msgspec's errors are too
+        except (ValueError, msgspec.MsgspecError) as error:
             raise StateError(f"a row of the state is damaged: {error}. Restore a backup") from None
         state.check(host, user)
         state.set_projection(projection)

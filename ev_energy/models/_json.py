@@ -182,6 +182,8 @@ def loads(body: bytes, *, exact: bool = False) -> Any:
     except (msgspec.ValidationError, ArithmeticError):
         # Valid JSON with a number that msgspec or Decimal cannot represent.
         return json.loads(body, parse_int=_integer, parse_float=_exact_number if exact else None)
+    except msgspec.DecodeError as error:
+        raise ValueError(str(error)) from None  # before msgspec 0.21, it is none
 
 
 class ExactNumber(Decimal):
@@ -350,7 +352,7 @@ def read_document(body: bytes) -> tuple[dict[str, Any], Repair | None] | None:
         run_to_end(measure(body, _MAX_DOCUMENT_VALUES))
         try:
             found: Any = loads(body)
-        except ValueError:  # msgspec's DecodeError and UnicodeDecodeError are ValueErrors
+        except ValueError:
             if body.count(b'"') + body.count(b"\\") > _MAX_REPAIR_TOKENS:
                 return None
             repair = run_to_end(repair_json(body))

@@ -10,6 +10,7 @@ import sys
 import zlib
 from itertools import repeat
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -29,6 +30,8 @@ from tests.helpers.raw_replies import (
 )
 
 MAX_BODY = 100_000
+#: Before 3.14.4, aiohttp does not know a coding in capitals, nor a limit of compressed members.
+OLD_AIOHTTP = tuple(map(int, aiohttp.__version__.split(".")[:3])) < (3, 14, 4)
 BLOCK = b"x" * 65536
 HUGE = reply(b"[", f"Content-Length: {10**12}")
 CHUNKED = reply(b"", "Transfer-Encoding: chunked")
@@ -97,7 +100,7 @@ AS_LARGE = {
         "Transfer-Encoding: chunked",
     ),
     "gzip": reply(gzip.compress(EXACT), "Content-Encoding: gzip"),
-    "GZip": reply(gzip.compress(EXACT), "Content-Encoding: GZip"),
+    **({} if OLD_AIOHTTP else {"GZip": reply(gzip.compress(EXACT), "Content-Encoding: GZip")}),
     "gzip, slowly": streamed(
         reply(b"", "Content-Encoding: gzip", "Transfer-Encoding: chunked"),
         [*(chunk(bytes([byte])) for byte in gzip.compress(EXACT)), b"0\r\n\r\n"],
@@ -149,6 +152,7 @@ async def test_body_with_unsupported_encoding_is_read_unchanged(
         assert (await client.evses.get("evse01")).id == "evse01"
 
 
+@pytest.mark.skipif(OLD_AIOHTTP, reason="aiohttp counts members since 3.14.4")
 async def test_body_compressed_in_very_many_members_is_refused(raw_server) -> None:
     body = reply(in_gzip_members(json.dumps(EVSE).encode(), 5000), "Content-Encoding: gzip")
     server = await raw_server(body, EVSE_REPLY)

@@ -8,6 +8,8 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import Acquire, BudgetUnavailable, WouldExceedDeadline
@@ -336,7 +338,7 @@ class RedisBucket:
         reply = await self._connection.run(BUDGET_SCRIPT, 1, self._key, request)
         try:
             return decode(reply)
-        except ValueError as error:
+        except (ValueError, msgspec.DecodeError) as error:
             raise RedisUnavailable("its reply cannot be decoded") from error
 
     def _apply(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:

@@ -63,6 +63,11 @@ _ROLE_ERROR_TEXT: Final = re.compile(
 )
 
 
+def _is_pool_exhausted(error: Exception) -> bool:
+    """Return whether all connections of a pool are in use; old releases tell it by text only."""
+    return isinstance(error, MaxConnectionsError) or str(error) == "Too many connections"
+
+
 class RedisClient(Protocol):
     """The part of a ``redis.asyncio`` client that is used: ``Redis`` or ``RedisCluster``."""
 
@@ -182,8 +187,8 @@ class Connection:
             message = f"{type(error).__name__}: {printable(error)}"
             if isinstance(error, _ROLE_ERRORS) or _ROLE_ERROR_TEXT.search(str(error)):
                 raise _BadConnection(message, has_replied=True) from error
-            if isinstance(error, ConnectionLost | OSError) and not isinstance(
-                error, AuthenticationError | MaxConnectionsError
+            if isinstance(error, ConnectionLost | OSError) and not (
+                isinstance(error, AuthenticationError) or _is_pool_exhausted(error)
             ):
                 raise _BadConnection(message) from error
             raise RedisUnavailable(message) from error
@@ -195,7 +200,10 @@ class Connection:
         while True:
             try:
                 return await self.client.execute_command(*args)
-            except MaxConnectionsError:  # the caller's pool, which is used for other work as well
+            except ConnectionLost as error:
+                if not _is_pool_exhausted(error):
+                    raise
+                # It is the caller's pool, which is used for other work as well.
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, _MAX_POLL)
 

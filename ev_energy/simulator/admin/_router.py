@@ -138,7 +138,7 @@ async def _body(request: web.Request, endpoint: AdminEndpoint) -> dict[str, Any]
     raw = await request.read()
     try:
         value: Any = msgspec.json.decode(raw) if raw.strip() else {}
-    except (ValueError, RecursionError) as error:
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "Malformed request", f"The body is not JSON: {error}"
         ) from None

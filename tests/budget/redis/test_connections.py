@@ -70,6 +70,7 @@ class Pair:
         """Swap the roles when the replica has all data."""
         with BlockingRedis(port=self.primary.port) as primary:
             over = time.monotonic() + 30
+            primary.set("last", "1")  # WAIT waits for the writes of its own connection
             while primary.execute_command("WAIT", 1, 100) < 1:
                 assert time.monotonic() < over, "the replica does not follow"
             with BlockingRedis(port=self.replica.port) as replica:
