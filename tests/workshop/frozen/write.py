@@ -90,6 +90,11 @@ async def _record(spec: description.Description) -> list[Exchange]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", action="store_true", help="the public names")
+    parser.add_argument(
+        "--released",
+        action="store_true",
+        help="the public names, also as those of the release that is prepared",
+    )
     parser.add_argument("--exchanges", action="store_true", help="the exchanges")
     parser.add_argument(
         "--simulator",
@@ -99,9 +104,10 @@ def main() -> None:
         help="the replies of the simulator, of all tracks or of these",
     )
     chosen = parser.parse_args()
-    if chosen.names:
+    if chosen.names or chosen.released:
         text = "\n".join(public_names.lines())
-        (_HERE / "public_names.txt").write_text(f"{text}\n", encoding="utf-8")
+        for name in ["public_names.txt", *(["released_names.txt"] if chosen.released else [])]:
+            (_HERE / name).write_text(f"{text}\n", encoding="utf-8")
         # The names on record are the present ones now, so no change is pending.
         none = json.dumps({"renamed": {}, "removed": [], "added": []}, indent=2)
         (_HERE / "changes.json").write_text(f"{none}\n", encoding="utf-8")
