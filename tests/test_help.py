@@ -46,6 +46,12 @@ ATTRS = [cls for cls in CLASSES if attrs.has(cls) and cls is not models.Model]
 ENUMS = [cls for cls in CLASSES if issubclass(cls, Enum) and cls is not models.OpenEnum]
 
 
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_help_of_every_class_of_models_has_its_documentation(cls: type[Any]) -> None:
+    pytest.importorskip("pydantic", reason="needs pydantic: pip install -e '.[test]'")
+    assert doc(cls).splitlines()[0] in shown(cls)
+
+
 def doc(of: object) -> str:
     text = inspect.getdoc(of)
     assert text is not None

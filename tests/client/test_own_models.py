@@ -11,7 +11,7 @@ import pickle
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, get_type_hints
+from typing import Any, ClassVar, Generic, Literal, TypeVar, get_type_hints
 
 import attrs
 import pytest
@@ -256,6 +256,57 @@ def test_class_that_cannot_be_decoded_is_refused(cls, message, paged) -> None:
         with pytest.raises(TypeError) as caught:
             Client(TOKEN).request("GET", "/things", model=cls, paged=paged)
         assert str(caught.value) == message
+
+
+T = TypeVar("T")
+
+
+@model
+class Checked(Model):
+    """A model with a step of its own after its fields are set."""
+
+    id: str
+    level: int = 0
+    evse: Ref[EVSE] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.level > 9:
+            raise ValueError("level must be 9 or less")
+
+
+@model
+class Plain(Model):
+    """The same without a link."""
+
+    level: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        if self.level > 9:
+            raise ValueError("level must be 9 or less")
+
+
+@model
+class Tagged(Model, Generic[T]):
+    """A model with a type variable, and a link."""
+
+    id: str
+    evse: Ref[EVSE] | None = None
+
+
+@pytest.mark.parametrize("cls", [Checked, Plain])
+def test_step_of_an_own_model_is_carried_out_after_decoding(cls: Any) -> None:
+    assert cls.from_dict({"id": "a", "level": 9}).level == 9
+    with pytest.raises(ValueError, match="level must be 9 or less"):
+        cls.from_dict({"id": "a", "level": 10})
+    with pytest.raises(ValueError, match="level must be 9 or less"):
+        cls.from_dict({"id": "a", "level": 10, "unheard_of": 1})
+
+
+def test_own_model_may_have_type_variables() -> None:
+    decoded = Tagged.from_dict({"id": "a", "evse": f"{ROOT}/evses/evse01"})
+    assert type(decoded) is Tagged
+    assert decoded.evse is not None
+    assert decoded.evse.id == "evse01"
 
 
 def test_union_of_models_is_refused() -> None:
