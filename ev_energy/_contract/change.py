@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeGuard
 
 Kind: TypeAlias = Literal["added", "removed", "changed"]
 
-#: Characters of a value in the id of a change.
+#: Characters of a value in the description of a change.
 _MAX_VALUE: Final = 60
+#: Characters of the hash of a value in the id of a change.
+_HASH: Final = 8
 
 
 class Use(NamedTuple):
@@ -49,20 +52,32 @@ class Change(NamedTuple):
 
     @property
     def what(self) -> str:
-        """The last part of the id: ``added``, or ``changed from 10 to 20``."""
+        """What happened: ``added``, or ``changed from 10 to 20``."""
         if self.kind != "changed":
             return self.kind
         return f"changed from {_short(self.before)} to {_short(self.after)}"
 
     @property
     def within(self) -> str:
-        """The id without the subject."""
+        """The change within its subject: ``query email: added``."""
         return f"{' > '.join(self.place)}: {self.what}" if self.place else self.what
 
     @property
     def id(self) -> str:
-        """The text that identifies the change in a list of changes to ignore."""
-        return f"{' > '.join((self.subject, *self.place))}: {self.what}"
+        """The text that identifies the change in a list of changes to ignore.
+
+        It is another one if the change begins to break programs, or has another new value.
+        """
+        verdict = "breaking: " if self.is_breaking else ""
+        return f"{verdict}{' > '.join((self.subject, *self.place))}: {self.what}{self._hash}"
+
+    @property
+    def _hash(self) -> str:
+        """The hash of the new value in parentheses, or nothing if `what` has all of it."""
+        is_shown = self.kind == "changed" and len(_text(self.after)) <= _MAX_VALUE
+        if self.after is None or is_shown:
+            return ""
+        return f" ({hashlib.sha256(key_of(self.after).encode()).hexdigest()[:_HASH]})"
 
 
 class Place(NamedTuple):
@@ -85,8 +100,12 @@ class Place(NamedTuple):
         return Change(self.subject, self.path, kind, breaking, effect, before, after)
 
 
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+
+
 def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, sort_keys=True, default=str)
+    text = _text(value)
     return text if len(text) <= _MAX_VALUE else f"{text[: _MAX_VALUE - 1]}…"
 
 

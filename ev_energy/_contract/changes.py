@@ -82,7 +82,7 @@ class _Changes:
         for key in sorted((before.keys() | after.keys()) - set(pairs.values())):
             place = Place(key, (), BOTH)
             if key not in before:
-                yield place.change("added", _NEW_OPERATION, breaking=False)
+                yield place.change("added", _NEW_OPERATION, breaking=False, after=after[key])
             elif key in after:
                 yield from or_rewritten(
                     self._compare.operation(before[key], after[key], place),
@@ -91,7 +91,7 @@ class _Changes:
                     place,
                 )
             elif (other := pairs[key]) is None:
-                yield place.change("removed", "its method fails", breaking=True)
+                yield place.change("removed", "its method fails", breaking=True, before=before[key])
             else:
                 effect = "its parameters have other names; methods take them by position"
                 yield place.inner("path").change(
@@ -118,9 +118,10 @@ class _Changes:
             place = Place(f"webhook {name}", (), RECEIVED)
             if name not in before:
                 effect = "the SDK parses it as an event without a class of its own"
-                yield place.change("added", effect, breaking=False)
+                yield place.change("added", effect, breaking=False, after=after[name])
             elif name not in after:
-                yield place.change("removed", "applications do not receive it", breaking=True)
+                effect = "applications do not receive it"
+                yield place.change("removed", effect, breaking=True, before=before[name])
             else:
                 yield from or_rewritten(
                     self._compare.operation(before[name], after[name], place),
@@ -136,9 +137,9 @@ class _Changes:
             place = Place(f"{_COMPONENTS[section]} {name}", (), use)
             effect = "what refers to it is listed for itself"
             if name not in before:
-                yield place.change("added", effect, breaking=False)
+                yield place.change("added", effect, breaking=False, after=after[name])
             elif name not in after:
-                yield place.change("removed", effect, breaking=False)
+                yield place.change("removed", effect, breaking=False, before=before[name])
             else:
                 old, new = before[name], after[name]
                 yield from or_rewritten(compare(old, new, place), old, new, place)

@@ -155,10 +155,12 @@ class OperationChanges:
             inner = place if name == _JSON else place.inner(name)
             if name not in old:
                 effect = "the SDK neither sends nor asks for it"
-                yield place.inner(f"media type {name}").change("added", effect, breaking=False)
+                added = place.inner(f"media type {name}")
+                yield added.change("added", effect, breaking=False, after=new[name])
             elif name not in new:
                 effect = "requests or replies do not have this form any more"
-                yield place.inner(f"media type {name}").change("removed", effect, breaking=True)
+                removed = place.inner(f"media type {name}")
+                yield removed.change("removed", effect, breaking=True, before=old[name])
             else:
                 yield from self._schemas.of(schema_of(old[name]), schema_of(new[name]), inner)
                 yield from _unknown(_beside(old[name]), _beside(new[name]), inner, ())
@@ -175,10 +177,10 @@ class OperationChanges:
                     if breaks
                     else "the SDK raises the error for this status"
                 )
-                yield inner.change("added", effect, breaking=breaks)
+                yield inner.change("added", effect, breaking=breaks, after=new[status])
             elif status not in new:
                 effect = "programs that expect this status do not see it any more"
-                yield inner.change("removed", effect, breaking=True)
+                yield inner.change("removed", effect, breaking=True, before=old[status])
             else:
                 before_reply, after_reply = old[status], new[status]
                 found = self.reply(before_reply, after_reply, inner)
@@ -207,10 +209,10 @@ class OperationChanges:
             inner = place.inner(f"header {name}")
             if key not in old:
                 effect = "programs find it in the headers of the reply"
-                yield inner.change("added", effect, breaking=False)
+                yield inner.change("added", effect, breaking=False, after=other)
             elif key not in new:
                 effect = "programs, or the SDK, that read it find nothing"
-                yield inner.change("removed", effect, breaking=True)
+                yield inner.change("removed", effect, breaking=True, before=header)
             elif not isinstance(header, str) or header != other:
                 yield from _other_component(header, other, inner)
                 old_schema = _header_of(self._before, header)

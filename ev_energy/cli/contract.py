@@ -9,10 +9,10 @@ from __future__ import annotations
 import argparse
 import enum
 import json
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -96,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps(_as_json(report), indent=2, default=str))
     elif arguments.ids:
         for change in report.changes:
-            print(_line(change.id))
+            print(_id(change))
     else:
         for line in _as_text(report, Usage(before, after)):
             print(_line(line))
@@ -116,16 +116,20 @@ def _patterns(path: str) -> list[str]:
 
 
 def _without_ignored(found: Iterable[Change], patterns: Sequence[str]) -> _Report:
-    exact = set(patterns)
+    expressions = {one: _expression(one) for one in patterns}
     used = set[str]()
     report = _Report([], [], [])
     for change in found:
-        name = _line(change.id)
-        matching = {one for one in patterns if fnmatchcase(name, one)} | ({name} & exact)
+        name = _id(change)
+        matching = {one for one, expression in expressions.items() if expression.fullmatch(name)}
         used |= matching
         (report.ignored if matching else report.changes).append(change)
     report.unused.extend(one for one in patterns if one not in used)
     return report
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, pattern.split("*"))))
 
 
 def _as_json(report: _Report) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def _as_json(report: _Report) -> dict[str, Any]:
         "compatible": sum(not change.is_breaking for change in report.changes),
         "changes": [
             {
-                "id": _line(change.id),
+                "id": _id(change),
                 "subject": change.subject,
                 "place": list(change.place),
                 "kind": change.kind,
@@ -146,7 +150,7 @@ def _as_json(report: _Report) -> dict[str, Any]:
             }
             for change in report.changes
         ],
-        "ignored": [_line(change.id) for change in report.ignored],
+        "ignored": [_id(change) for change in report.ignored],
         "unused_ignores": report.unused,
     }
 
@@ -198,6 +202,11 @@ def _remark(subject: str, usage: Usage, calls: dict[str, str]) -> str:
     use, users = usage.of(_SECTIONS[kind], name), usage.users(_SECTIONS[kind], name)
     verbs = " and ".join([*["sent"] * use.sent, *["received"] * use.received])
     return f" ({verbs} by {count_of(users, 'operation')})" if verbs else " (not used)"
+
+
+def _id(change: Change) -> str:
+    """Return the id as a line of a file, where no comment starts within it."""
+    return printable(change.id, sys.maxsize).replace(" #", r" \x23")
 
 
 def _line(text: str) -> str:

@@ -434,13 +434,20 @@ CASES: dict[str, tuple[Edit, list[str]]] = {
 }
 
 
+def _marked(name: str) -> str:
+    """Return an id in the form of the cases: without the hash of the new value."""
+    return re.sub(r"^breaking: ", "!", re.sub(r" \([0-9a-f]{8}\)$", "", name))
+
+
 @pytest.mark.matrix("name", of=lambda name: name.split()[0])
 @pytest.mark.parametrize("name", CASES)
 def test_one_change_is_reported_as_what_it_is(compare: Compare, name: str) -> None:
     edit, expected = CASES[name]
     done = compare(edit, "--json")
     report = json.loads(done.out)
-    marked = ["!" * change["breaking"] + change["id"] for change in report["changes"]]
+    for change in report["changes"]:
+        assert change["id"].startswith("breaking: ") == change["breaking"]
+    marked = [_marked(change["id"]) for change in report["changes"]]
     # The id of another notation has both notations.
     found = [one.partition(": ")[0] if "> notation: " in one else one for one in marked]
     assert sorted(found) == sorted(expected)
@@ -502,7 +509,7 @@ def test_json_has_both_values(compare: Compare) -> None:
     done = compare(CASES["limit lowered"][0], "--json")
     assert json.loads(done.out)["changes"] == [
         {
-            "id": "parameter page_size > maximum: changed from 100 to 7",
+            "id": "breaking: parameter page_size > maximum: changed from 100 to 7",
             "subject": "parameter page_size",
             "place": ["maximum"],
             "kind": "changed",
@@ -529,7 +536,7 @@ def test_ignored_changes_do_not_count(compare: Compare, tmp_path: Path) -> None:
     listed = tmp_path / "ignored.txt"
     listed.write_text(
         "# known since May\n\nschema EVSE > *  # a glob\nGET /evses: removed\n"
-        "schema EVSE > *\nGET /nothing*\n"
+        "breaking: schema EVSE > *\nschema EVSE > *\nGET /nothing*\n"
     )
     done = compare(two_changes, "--ignore", str(listed))
     assert done == (
@@ -548,9 +555,113 @@ def test_ignored_changes_do_not_count(compare: Compare, tmp_path: Path) -> None:
     assert (report["breaking"], report["compatible"]) == (0, 1)
     assert report["unused_ignores"] == ["GET /evses: removed", "GET /nothing*"]
     assert report["ignored"] == [
-        "schema EVSE > field cpid > type integer: added",
+        "breaking: schema EVSE > field cpid > type integer: added",
         "schema EVSE > field cpid > type string: removed",
     ]
+
+
+def _vehicle(**keywords: Any) -> Edit:
+    """Return the edit that adds keywords to a field that is sent."""
+    return lambda d: field(d, "VehicleWrite/description").update(keywords)
+
+
+def _evses(*parameters: Document) -> Edit:
+    return lambda d: operation(d, "GET /evses")["parameters"].extend(parameters)
+
+
+def _replied(**schemas: Any) -> Edit:
+    """Return the edit that adds a field to replies, and the schemas that it refers to."""
+
+    def edit(document: Document) -> None:
+        document["components"]["schemas"].update(schemas)
+        schema(document, "EVSE")[FIELDS]["new"] = {"$ref": "#/components/schemas/New"}
+
+    return edit
+
+
+def _new_operation(**keywords: Any) -> Edit:
+    return lambda d: d["paths"].update({"/news": {"get": {"responses": {}, **keywords}}})
+
+
+def _new_status(**keywords: Any) -> Edit:
+    return lambda d: operation(d, "GET /evses")["responses"].update({"202": keywords})
+
+
+#: Two edits that make the same kind of change at the same place, but not the same change.
+FURTHER: dict[str, tuple[Edit, Edit]] = {
+    "a parameter becomes required": (_evses(INLINE), _evses({**INLINE, "required": True})),
+    "a parameter has another schema": (_evses(INLINE), _evses({**INLINE, "schema": {}})),
+    "a field becomes required": (
+        lambda d: schema(d, "VehicleWrite")[FIELDS].update(zz={"type": "string"}),
+        lambda d: (
+            schema(d, "VehicleWrite")[FIELDS].update(zz={"type": "string"}),
+            schema(d, "VehicleWrite")["required"].append("zz"),
+        ),
+    ),
+    "a new keyword has another value": (_vehicle(pattern="a"), _vehicle(pattern="b")),
+    "the end of a long value changes": (
+        lambda d: parameter(d, "previous")["schema"].update(pattern="x" * 90),
+        lambda d: parameter(d, "previous")["schema"].update(pattern="x" * 90 + "y"),
+    ),
+    "a schema is sent, too": (
+        lambda d: field(d, "EVSE/cpid").update(maxLength=5),
+        lambda d: (
+            field(d, "EVSE/cpid").update(maxLength=5),
+            body(d, PATCH)[FIELDS].update(e={"$ref": "#/components/schemas/EVSE"}),
+        ),
+    ),
+    "a new schema has another type": (
+        _replied(New={"type": "string"}),
+        _replied(New={"type": "integer"}),
+    ),
+    "a new operation takes something else": (_new_operation(), _new_operation(parameters=[INLINE])),
+    "a new status has another body": (
+        _new_status(),
+        _new_status(content={"application/json": {"schema": {"type": "string"}}}),
+    ),
+    "a place is longer than a line": (
+        lambda d: schema(d, "EVSE")[FIELDS].update({"x" * 5000 + "y": {}}),
+        lambda d: schema(d, "EVSE")[FIELDS].update({"x" * 5000 + "z": {}}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FURTHER)
+def test_further_change_at_an_ignored_place_is_reported(
+    compare: Compare, tmp_path: Path, name: str
+) -> None:
+    known, further = FURTHER[name]
+    listed = tmp_path / "ignored.txt"
+    listed.write_text(compare(known, "--ids").out)
+    assert compare(known, "--ignore", str(listed)).status == 0
+    assert compare(further, "--ignore", str(listed)).status in {2, 3}
+
+
+def test_asterisk_does_not_hide_what_breaks_programs(compare: Compare, tmp_path: Path) -> None:
+    listed = tmp_path / "ignored.txt"
+    listed.write_text("GET /evses > query *\n")
+    assert compare(_evses(INLINE), "--ignore", str(listed)).status == 0
+    assert compare(_evses({**INLINE, "required": True}), "--ignore", str(listed)).status == 3
+    listed.write_text("breaking: GET /evses > query *\n")
+    assert compare(_evses({**INLINE, "required": True}), "--ignore", str(listed)).status == 0
+
+
+@pytest.mark.parametrize("value", ["a #b", "a *b", "[a]?", " a\u2028b ", "\x1b[31m"])
+def test_id_with_any_character_can_be_ignored(compare: Compare, tmp_path: Path, value: str) -> None:
+    def edit(document: Document) -> None:
+        parameter(document, "previous")["schema"].update(pattern=value)
+
+    listed = tmp_path / "ignored.txt"
+    listed.write_text(compare(edit, "--ids").out)
+    assert compare(edit, "--ignore", str(listed)).status == 0
+
+
+def test_brackets_of_a_list_of_ignored_changes_stand_for_themselves(
+    compare: Compare, tmp_path: Path
+) -> None:
+    listed = tmp_path / "ignored.txt"
+    listed.write_text("GET /[n]ews: added*\nGET /?ews: added*\n")
+    assert compare(_new_operation(), "--ignore", str(listed)).status == 2
 
 
 def test_text_of_a_description_cannot_control_the_terminal(compare: Compare) -> None:

@@ -159,7 +159,7 @@ def test_one_issue_is_opened_updated_and_closed(repository: Repository) -> None:
     assert "  - maximum: changed from 100 to 50. " in repository.issues["1"]["body"]
     assert repository.issues["1"]["comments"] == ["The report has changed."]
 
-    repository.known.write_text("parameter page_size > maximum: changed from 100 to 50\n")
+    repository.known.write_text("breaking: parameter page_size > maximum: changed from 100 to 50\n")
     assert repository.watch(page_size(50)).returncode == 0
     assert repository.calls() == ["issue list", "issue close"]
     assert not repository.issues["1"]["open"]
