@@ -34,6 +34,8 @@ _log: Final = logging.getLogger(__name__)
 
 #: An EVSE that has sent no status for so long counts as silent.
 _SILENT: Final = timedelta(hours=1)
+#: Failures whose messages say what happened; others are logged with a traceback.
+_EXPECTED: Final = (EvEnergyError, TimeoutError, sqlite3.Error)
 _BANDS: Final = ("0-19", "20-39", "40-59", "60-79", "80-100")
 
 
@@ -61,7 +63,8 @@ class Exporter(Collector):
         patience: Seconds that a scrape waits for a reading. Then it gets the values of the last
             one, and the reading goes on for the next scrape.
         timeout: Seconds after which a reading is given up.
-        now: The time of the API, from which a new ledger counts.
+        now: The time from which a new ledger counts. It also stands in for the time of the API if
+            a reply has no Date header.
         clock: A monotonic clock.
     """
 
@@ -79,7 +82,7 @@ class Exporter(Collector):
         # A scrape comes again, so it does not wait for the rate limit, and other calls go first.
         self._client = client.with_options(priority="batch", when_exhausted="raise")
         self._ledger, self._max_age, self._patience = ledger, max_age, patience
-        self._timeout, self._since, self._clock = timeout, now(), clock
+        self._timeout, self._now, self._since, self._clock = timeout, now, now(), clock
         self._reading: Reading | None = None
         self._read_at = self._next_at = clock()
         self._is_up = False
@@ -101,11 +104,16 @@ class Exporter(Collector):
                 self._reading, self._read_at = await self._read(), self._clock()
                 freshness = timedelta(seconds=max(self._max_age / 2, 1))
                 await self._ledger.update(self._client, self._since, freshness)
-        except (EvEnergyError, TimeoutError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001  (such as a value of a type that the API never had)
             self._is_up = False
             self._refreshes[type(error).__name__] += 1
             self._next_at = max(self._next_at, self._clock() + _seconds_to_wait(error))
-            _log.warning("the values are old: %s: %s", type(error).__name__, error)
+            _log.warning(
+                "the values are old: %s: %s",
+                type(error).__name__,
+                error,
+                exc_info=not isinstance(error, _EXPECTED),
+            )
         else:
             self._is_up = True
             self._refreshes["success"] += 1
@@ -124,7 +132,8 @@ class Exporter(Collector):
             if log is not None and log.state_of_charge_percentage is not None:
                 reading.bands[_BANDS[min(log.state_of_charge_percentage // 20, 4)]] += 1
         async for page in self._client.evses.list(expand=["latest_status_log"]).pages():
-            now = parsedate_to_datetime(page.response.header("date"))
+            date = page.response.header("date")
+            now = parsedate_to_datetime(date) if date else self._now()
             for evse in page.items:
                 status = evse.latest_status_log.value if evse.latest_status_log else None
                 if status is None or status.sampled_at is None or now - status.sampled_at > _SILENT:

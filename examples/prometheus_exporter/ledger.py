@@ -58,12 +58,13 @@ class EnergyLedger:
             [session.id, session.energy_delivered_watt_hours, end.isoformat()],
         )
         run("DELETE FROM counted WHERE ended < ?", [(end - _KEPT).isoformat()])
-        run("INSERT OR IGNORE INTO totals (mode) VALUES (?)", [session.mode])
+        mode = session.mode or "unknown"  # the API may leave it out
+        run("INSERT OR IGNORE INTO totals (mode) VALUES (?)", [mode])
         # A counter must not fall: after a correction downwards, it waits until the total is higher.
         run(
             "UPDATE totals SET watt_hours = watt_hours + ?1,"
             " highest = max(highest, watt_hours + ?1) WHERE mode = ?2",
-            [difference, session.mode],
+            [difference, mode],
         )
 
     def totals(self) -> Mapping[str, int]:

@@ -9,8 +9,9 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import attrs
@@ -46,10 +47,7 @@ class Running:
 
     async def scrape(self) -> dict[str, float]:
         """Return the values by the names and labels of the samples."""
-        async with aiohttp.ClientSession() as session, session.get(self.url) as response:
-            assert response.status == 200
-            assert response.content_type == "text/plain"
-            return values_of(await response.text())
+        return await scrape(self.url)
 
     async def scrape_after(self, seconds: float) -> dict[str, float]:
         """Scrape when the cache is older by *seconds*."""
@@ -61,9 +59,28 @@ class Running:
         return Counter(seen.path for seen in self.sim.requests if seen.path.startswith("/v2/"))
 
 
+async def scrape(url: str) -> dict[str, float]:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        assert response.status == 200
+        assert response.content_type == "text/plain"
+        return values_of(await response.text())
+
+
 def values_of(text: str) -> dict[str, float]:
     samples = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, value in samples}
+
+
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """Serve *app* on a free port, and yield its address."""
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
 
 
 @asynccontextmanager
@@ -92,16 +109,10 @@ async def running(
             now=sim.clock.now,
             clock=lambda: found.seconds,
         )
-        runner = web.AppRunner(create_app(exporter))
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        found.url = f"http://127.0.0.1:{runner.addresses[0][1]}/metrics"
-        try:
+        async with served(create_app(exporter)) as address:
+            found.url = f"{address}/metrics"
             yield found
-        finally:
-            await runner.cleanup()
-            ledger.close()
+        ledger.close()
 
 
 @pytest.fixture
@@ -266,6 +277,106 @@ async def test_reading_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         assert values['ev_energy_refreshes_total{outcome="TimeoutError"}'] == 1
         assert values["ev_energy_up"] == 0
         assert values["ev_energy_age_seconds"] == 0
+
+
+NOW = datetime(2026, 10, 5, 12, tzinfo=UTC)
+STAMP = "2026-10-05T11:50:00Z"
+
+
+class OddApi:
+    """An API with one vehicle, one EVSE and one sub-session, whose members a test changes."""
+
+    def __init__(self) -> None:
+        self.charge: Any = 80
+        self.energy: Any = 5000
+        self.mode: Any = "SMART"
+        self.date: str | None = "Mon, 05 Oct 2026 12:00:00 GMT"
+
+    def app(self) -> web.Application:
+        app = web.Application()
+        app.router.add_get("/v2/{collection}", self._list)
+        app.on_response_prepare.append(self._set_date)
+        return app
+
+    async def _list(self, request: web.Request) -> web.Response:
+        link = f"{request.url.origin()}/v2"
+        log: dict[str, Any] = {"url": f"{link}/log", "sampled_at": STAMP, "is_charging": True}
+        vehicle = {**log, "is_plugged_in": True, "state_of_charge_percentage": self.charge}
+        session = {
+            "id": "s1",
+            "url": f"{link}/charging_sub_sessions/s1",
+            "mode": self.mode,
+            "start": "2026-10-05T10:00:00Z",
+            "end": STAMP,
+            "is_finished": True,
+            "energy_delivered_watt_hours": self.energy,
+        }
+        found = {
+            "vehicles": {"id": "v1", "url": f"{link}/vehicles/v1", "latest_status_log": vehicle},
+            "evses": {"id": "e1", "url": f"{link}/evses/e1", "latest_status_log": log},
+            "charging_sub_sessions": session,
+        }
+        return web.json_response([found[request.match_info["collection"]]])
+
+    async def _set_date(self, _request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.popall("Date", None)
+        if self.date is not None:
+            response.headers["Date"] = self.date
+
+
+@asynccontextmanager
+async def exporter_of(api: OddApi, state: Path) -> AsyncIterator[str]:
+    """Yield the address of the metrics of *api*; each scrape is a reading."""
+    from examples.prometheus_exporter.exporter import Exporter, create_app
+    from examples.prometheus_exporter.ledger import EnergyLedger
+
+    async with (
+        served(api.app()) as address,
+        Client("t", base_url=f"{address}/v2", wall_clock=NOW.timestamp) as client,
+    ):
+        ledger = EnergyLedger(state)
+        since = datetime(2026, 10, 1, tzinfo=UTC)
+        times = iter([since])
+        exporter = Exporter(client, ledger, max_age=0, now=lambda: next(times, NOW))
+        async with served(create_app(exporter)) as own:
+            yield f"{own}/metrics"
+        ledger.close()
+
+
+@pytest.mark.parametrize(("member", "value"), [("charge", "80"), ("energy", None)])
+async def test_value_of_a_wrong_type_is_a_failure(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, member: str, value: object
+) -> None:
+    api = OddApi()
+    usual = getattr(api, member)
+    setattr(api, member, value)
+    async with exporter_of(api, tmp_path / "state.sqlite3") as url:
+        values = await scrape(url)
+        assert values["ev_energy_up"] == 0
+        assert values['ev_energy_refreshes_total{outcome="TypeError"}'] == 1
+        (record,) = [one for one in caplog.records if one.name.startswith("examples.")]
+        assert record.getMessage().startswith("the values are old: TypeError: unsupported operand")
+        assert record.exc_info
+        setattr(api, member, usual)
+        values = await scrape(url)
+        assert values["ev_energy_up"] == 1
+        assert values['ev_energy_refreshes_total{outcome="success"}'] == 1
+
+
+async def test_reply_without_a_date_is_read_with_the_time_of_this_machine(tmp_path: Path) -> None:
+    api = OddApi()
+    api.date = None
+    async with exporter_of(api, tmp_path / "state.sqlite3") as url:
+        values = await scrape(url)
+        assert values["ev_energy_up"] == 1
+        assert values['ev_energy_evses{charging="true",connectivity="online"}'] == 1
+
+
+async def test_energy_without_a_mode_is_counted(tmp_path: Path) -> None:
+    api = OddApi()
+    api.mode = None
+    async with exporter_of(api, tmp_path / "state.sqlite3") as url:
+        assert energy(await scrape(url)) == {"unknown": 5000}
 
 
 async def test_process_serves_and_stops_when_it_is_told_to(tmp_path: Path) -> None:
