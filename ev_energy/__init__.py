@@ -85,7 +85,12 @@ _EXPORTS = {
 _MODULES = ("auth", "budget", "errors", "hooks", "models", "webhooks")
 
 if not TYPE_CHECKING:  # type checkers would accept any name
-    __getattr__ = lazy_exports(__name__, _EXPORTS, _MODULES)
+    __getattr__ = lazy_exports(
+        __name__,
+        _EXPORTS,
+        _MODULES,
+        ("ev_energy.models", "ev_energy.errors", "ev_energy.auth", "ev_energy.webhooks"),
+    )
 
 
 def __dir__() -> list[str]:

@@ -14,18 +14,31 @@ T = TypeVar("T")
 
 
 def lazy_exports(
-    package: str, exports: Mapping[str, str], modules: Collection[str] = ()
+    package: str,
+    exports: Mapping[str, str],
+    modules: Collection[str] = (),
+    suggested: Collection[str] = (),
 ) -> Callable[[str], Any]:
     """Return a ``__getattr__`` for *package* that imports names on first use.
 
     *exports* maps each name to the module that defines it; *modules* are exported submodules.
+    *suggested* are modules that may have a class which *package* is asked for by mistake.
     """
 
     def __getattr__(name: str) -> Any:  # noqa: N807  (it becomes that of the package)
         if name in modules:
             return import_module(f"{package}.{name}")
         if name not in exports:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+            hint = ""
+            # Not for modules, whose names are in lower case: `from ev_energy import otel` looks for
+            # an attribute before it imports the module.
+            if "A" <= name[:1] <= "Z":
+                with build_lock:  # no fork during these imports
+                    from ev_energy._misuse import suggest_class
+
+                    hint = suggest_class(name, exports, suggested)
+            # With an `obj`, tracebacks of Python would add a suggestion of their own.
+            raise AttributeError(f"module {package!r} has no attribute {name!r}{hint}", name=name)
         with build_lock:  # so that no fork happens during the import
             value = getattr(import_module(exports[name]), name)
         setattr(sys.modules[package], name, value)

@@ -5,12 +5,37 @@ Type checkers report these mistakes as well, so everything here is hidden from t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from ev_energy._arguments import suggest
 
 _NO_NAMES: Final[Mapping[str, str]] = {}
+
+
+#: Classes that are looked for in `ev_energy` or `ev_energy_sync`, and are elsewhere.
+_CLASSES: Final[Mapping[str, str]] = {
+    "AsyncClient": "ev_energy.Client",
+    "BlockingClient": "ev_energy_sync.Client",
+    "RedisBudget": "ev_energy.redis.RedisBudget",
+    "Simulator": "ev_energy.simulator.Simulator",
+    "SyncClient": "ev_energy_sync.Client",
+}
+
+
+def suggest_class(name: str, known: Iterable[str], modules: Collection[str]) -> str:
+    """Return the end of a message about *name*, which a package lacks: the class to use.
+
+    It is one in *modules*, or one of the package's own, which are *known*.
+    """
+    if modules and name in _CLASSES:
+        return f"; use {_CLASSES[name]!r}"
+    for module in modules:
+        loaded = import_module(module)
+        if name in getattr(loaded, "__all__", dir(loaded)):
+            return f"; use '{module}.{name}'"
+    return suggest(name, known)
 
 
 def refuse(message: str) -> Any:
@@ -42,8 +67,8 @@ class SuggestsNames:
             raise AttributeError(message, name=name)
 
 
-class NotCallable(SuggestsNames):
-    """A family of operations: its methods are called, and not the family itself."""
+class OnlyMethods(SuggestsNames):
+    """A family of operations: its methods are called, and it is no function and no collection."""
 
     __slots__ = ()
 
@@ -58,11 +83,22 @@ class NotCallable(SuggestsNames):
     if not TYPE_CHECKING:
 
         def __call__(self, *_: object, **__: object) -> NoReturn:
+            self._refuse("cannot be called", ("list", "get"))
+
+        def __getitem__(self, _: object) -> NoReturn:
+            self._refuse("has no index", ("get", "list"))
+
+        def __iter__(self) -> NoReturn:
+            self._refuse("cannot be iterated", ("list", "get"))
+
+        __aiter__ = __iter__
+
+        def _refuse(self, reason: str, likely: tuple[str, ...]) -> NoReturn:
             known = [own for own in dir(type(self)) if not own.startswith("_")]
-            first = next((name for name in ("list", "get") if name in known), known[0])
+            method = next((name for name in likely if name in known), known[0])
             raise TypeError(
-                f"{type(self).__name__!r} object cannot be called: call one of its methods, such "
-                f"as {first}()"
+                f"{type(self).__name__!r} object {reason}: call one of its methods, such as "
+                f"{method}()"
             )
 
 
@@ -74,6 +110,23 @@ class UnlikeHttpClient(SuggestsNames):
     _other_names: ClassVar[Mapping[str, str]] = {
         **dict.fromkeys(("get", "post", "put", "patch", "delete", "stream", "send"), "request"),
         "aclose": "close",
+        # The usual words of the field for families
+        "batteries": "home_batteries",
+        "cars": "vehicles",
+        "charge_points": "evses",
+        "chargepoints": "evses",
+        "chargers": "evses",
+        "charging_stations": "evses",
+        "charges": "charging_sessions",
+        "customers": "users",
+        "drivers": "users",
+        "evs": "vehicles",
+        "meters": "boundary_meters",
+        "sessions": "charging_sessions",
+        "stations": "evses",
+        "sub_sessions": "charging_sub_sessions",
+        "tickets": "support_tickets",
+        "wallboxes": "evses",
     }
 
 

@@ -59,7 +59,12 @@ _EXPORTS = {
 }
 
 if not TYPE_CHECKING:  # type checkers would accept any name
-    __getattr__ = lazy_exports(__name__, _EXPORTS, ("webhooks",))
+    __getattr__ = lazy_exports(
+        __name__,
+        _EXPORTS,
+        ("webhooks",),
+        ("ev_energy.models", "ev_energy.errors", "ev_energy.auth", "ev_energy_sync.webhooks"),
+    )
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ev_energy._lazy_exports import complete_docs
-from ev_energy._misuse import NotCallable, UnlikeList
+from ev_energy._misuse import OnlyMethods, UnlikeList
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy_sync._loop_thread import Portal
 
@@ -56,7 +56,7 @@ def work_of(work: Any) -> Any:
     return work._aio if is_blocking else work  # noqa: SLF001  (of this module)
 
 
-class BlockingFamily(NotCallable, Blocking[A]):
+class BlockingFamily(OnlyMethods, Blocking[A]):
     """The blocking twin of a family of operations."""
 
     __slots__ = ()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 from ev_energy._api.paging import Pager
 from ev_energy._changes.log_pager import LogPager, log_pager
 from ev_energy._lazy_exports import complete_docs
-from ev_energy._misuse import NotCallable
+from ev_energy._misuse import OnlyMethods
 from ev_energy.models._base import Model
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ ANY_SCOPE: Final = ""
 Body = Mapping[str, object]
 
 
-class Resource(NotCallable):
+class Resource(OnlyMethods):
     """A family of operations, bound to a client and its options."""
 
     __slots__ = ("_caller",)

@@ -11,6 +11,7 @@ import base64
 import copy
 import functools
 import gc
+import importlib
 import inspect
 import pickle
 import traceback
@@ -28,6 +29,7 @@ from yarl import URL
 import ev_energy
 import ev_energy_sync
 from ev_energy import AuthorizationCode, ClientCredentials, MemoryBudget, Ref, Response, RetryPolicy
+from ev_energy._misuse import _CLASSES, UnlikeHttpClient
 from ev_energy.auth import FileStore, Token
 from ev_energy.errors import ClientClosedError, EvEnergyError, NotFoundError, TokenStoreError
 from ev_energy.fastapi import EvEnergy, onboarding_router, sign_in_router, webhook_router
@@ -557,6 +559,23 @@ NAMES: Final = [
         AttributeError,
         "'Client' object has no attribute 'vehicle'; did you mean 'vehicles'?",
     ),
+    *(
+        Mistake(
+            word,
+            lambda c, word=word: getattr(c, word),
+            AttributeError,
+            f"'Client' object has no attribute {word!r}; use {family!r}",
+        )
+        for word, family in {
+            "chargers": "evses",
+            "charge_points": "evses",
+            "charging_stations": "evses",
+            "cars": "vehicles",
+            "sessions": "charging_sessions",
+            "batteries": "home_batteries",
+            "drivers": "users",
+        }.items()
+    ),
     Mistake(
         "no-family",
         lambda c: c.zebras,
@@ -592,6 +611,30 @@ NAMES: Final = [
         lambda c: c.evses(),
         TypeError,
         "'Evses' object cannot be called: call one of its methods, such as list()",
+    ),
+    Mistake(
+        "index",
+        lambda c: c.vehicles["vhcl01"],
+        TypeError,
+        "'Vehicles' object has no index: call one of its methods, such as get()",
+    ),
+    Mistake(
+        "index-of-a-family-without-get",
+        lambda c: c.vehicle_compatibility["TESLA"],
+        TypeError,
+        "'VehicleCompatibility' object has no index: call one of its methods, such as check()",
+    ),
+    Mistake(
+        "iterate",
+        lambda c: list(c.vehicles),
+        TypeError,
+        "'Vehicles' object cannot be iterated: call one of its methods, such as list()",
+    ),
+    Mistake(
+        "async-iterate",
+        lambda c: aiter(c.vehicles),
+        TypeError,
+        "'Vehicles' object cannot be iterated: call one of its methods, such as list()",
     ),
 ]
 
@@ -981,6 +1024,43 @@ def test_mistaken_name_is_suggested_once_in_a_traceback() -> None:
     except AttributeError as error:
         shown = "".join(traceback.format_exception(error))
     assert shown.count("did you mean") + shown.count("Did you mean") == 1
+
+
+@pytest.mark.parametrize("package", [ev_energy, ev_energy_sync])
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("AsyncClient", "; use 'ev_energy.Client'"),
+        ("SyncClient", "; use 'ev_energy_sync.Client'"),
+        ("Vehicle", "; use 'ev_energy.models.Vehicle'"),
+        ("NotFoundError", "; use 'ev_energy.errors.NotFoundError'"),
+        ("FileStore", "; use 'ev_energy.auth.FileStore'"),
+        ("WebhookReceiver", "; use '{package}.webhooks.WebhookReceiver'"),
+        ("Cleint", "; did you mean 'Client'?"),
+        ("Zebra", ""),
+        ("zebra", ""),
+    ],
+)
+def test_class_of_another_module_is_suggested(package: Any, name: str, hint: str) -> None:
+    with pytest.raises(AttributeError) as raised:
+        getattr(package, name)
+    said = hint.format(package=package.__name__)
+    assert str(raised.value) == f"module {package.__name__!r} has no attribute {name!r}{said}"
+    shown = "".join(traceback.format_exception(raised.value)).lower()
+    assert shown.splitlines()[-1].count("did you mean") == said.count("did you mean")
+
+
+def test_classes_that_are_suggested_exist() -> None:
+    for path in _CLASSES.values():
+        module, _, name = path.rpartition(".")
+        assert isinstance(getattr(importlib.import_module(module), name), type), path
+
+
+def test_words_for_families_name_families() -> None:
+    for sdk in SDKS.values():
+        for word, name in UnlikeHttpClient._other_names.items():
+            assert hasattr(sdk.Client, name), word
+            assert not hasattr(sdk.Client, word), word
 
 
 def test_names_of_other_sdks_are_suggested_where_the_name_exists() -> None:

@@ -52,6 +52,7 @@ ORDER = (
 #: The exceptions: imports inside functions from a part below, with the reason.
 UPWARD = {
     ("_lazy_exports", "_help"): "`help` asks classes for their docstrings",
+    ("_lazy_exports", "_misuse"): "messages about a name that a package lacks suggest one",
     ("_error_base", "_html"): "notebooks ask errors for their HTML",
     ("_messages", "_html"): "notebooks ask pages for their HTML",
     ("models", "_html"): "notebooks ask models for their HTML",

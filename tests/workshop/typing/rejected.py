@@ -116,6 +116,14 @@ async def listings(client: Client, blocking: ev_energy_sync.Client) -> None:
         pass
     client.evses()  # expect-error
     blocking.evses()  # expect-error
+    client.chargers  # expect-error  # noqa: B018
+    blocking.chargers  # expect-error  # noqa: B018
+    client.vehicles["vhcl1"]  # expect-error
+    blocking.vehicles["vhcl1"]  # expect-error
+    for _ in blocking.vehicles:  # expect-error
+        pass
+    async for _ in client.vehicles:  # expect-error
+        pass
     blocking.vehicle  # expect-error  # noqa: B018
     client.evses.retrieve("evse1")  # expect-error
     (await client.vehicles.get("vhcl1")).trim.name  # expect-error  # noqa: B018
@@ -130,6 +138,8 @@ def exports() -> None:
     from ev_energy_sync import Clientt  # expect-error  # noqa: F401
 
     ev_energy.Clint  # expect-error  # noqa: B018
+    ev_energy.AsyncClient  # expect-error  # noqa: B018
+    ev_energy.Vehicle  # expect-error  # noqa: B018
     ev_energy_sync.Clint  # expect-error  # noqa: B018
     models.EVES  # expect-error  # noqa: B018
     ev_energy_sync.models.EVES  # expect-error  # noqa: B018
