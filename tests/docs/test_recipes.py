@@ -16,12 +16,13 @@ from pathlib import Path
 
 import pytest
 
+from ev_energy.models import ChargingSubSessionMode
 from ev_energy.simulator import Clock, Simulator
 from ev_energy_sync import Client
 from tests.helpers.html_browser import open_browser
 from tests.helpers.names import assert_same_names
 from tests.helpers.pages import ROOT, Page
-from tests.helpers.programs import environment_of, output_of, serving, started
+from tests.helpers.programs import environment_of, output_of, printed_by, serving, started
 from tests.helpers.redis_server import free_port
 
 RECIPES = sorted(
@@ -116,44 +117,119 @@ def test_nightly_export_continues_after_a_kill(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_boost_ends_when_electricity_is_not_clean(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seconds", [0, 5, 25 * 60])
+def test_boosts_are_the_same_at_each_minute_of_a_half_hour(tmp_path: Path, seconds: int) -> None:
     page = Page.read("recipes/boost.md")
     page.write_programs(tmp_path)
     with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
         environment = environment_of(simulator)
-
-        def printed() -> str:
-            return output_of(["boost.py"], tmp_path, environment)
-
-        simulator.clock.advance(hours=10.5)
-        assert printed() == page.outputs[0]
-        assert printed() == ""
-        program = tmp_path / "boost.py"
-        program.write_text(program.read_text().replace("<= grams[len(grams) // 3]", "< 0"))
-        assert printed() == page.outputs[0].replace("now", "as planned again")
-        assert printed() == ""
+        simulator.clock.advance(seconds=seconds)
+        assert printed_by(page.commands[0], tmp_path, environment).endswith(page.outputs[0])
+        assert output_of(["boost.py"], tmp_path, environment) == ""
+        find_no_electricity_clean(tmp_path)
+        ended = page.outputs[0].replace("now", "as planned again")
+        assert output_of(["boost.py"], tmp_path, environment) == ended
+        assert output_of(["boost.py"], tmp_path, environment) == ""
         boosts = [seen.path for seen in simulator.requests if "/boost_" in seen.path]
     assert [path.rpartition("_")[2] for path in boosts] == ["start"] * 3 + ["end"] * 3
     assert (tmp_path / "boosts.json").read_text() == "[]"
 
 
 @pytest.mark.slow
-def test_boost_whose_reply_is_lost_is_ended_as_well(tmp_path: Path) -> None:
+@pytest.mark.parametrize("failing", ["boost_start", "boost_end"])
+@pytest.mark.parametrize(
+    ("kind", "details", "message"),
+    [
+        ("problem", {"status": 503, "detail": "Unreachable."}, "503 Service Unavailable"),
+        ("reset_after", {}, "Connection reset by peer"),
+    ],
+    ids=["503", "reset"],
+)
+def test_next_run_boosts_or_ends_what_failed(
+    tmp_path: Path, kind: str, details: dict[str, object], message: str, failing: str
+) -> None:
+    page = Page.read("recipes/boost.md")
+    page.write_programs(tmp_path)
+    first, *others = ids = [line.split()[0] for line in page.outputs[0].splitlines()]
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        environment = environment_of(simulator)
+        operation = f"POST /charging_sessions/{{charging_session_id}}/{failing}"
+        simulator.faults.add(kind, operation=operation, count=1, **details)
+        simulator.clock.advance(hours=11)
+
+        def printed_of(state: str) -> dict[str, str]:
+            """Return the lines of two runs by their sessions, without the one of the fault."""
+            lines = output_of(["boost.py"], tmp_path, environment).splitlines()
+            if failing.endswith(state):
+                assert lines[0].startswith(f"{first} is left to the next run: POST /v2/"), lines
+                assert message in lines.pop(0)
+            lines += output_of(["boost.py"], tmp_path, environment).splitlines()
+            return dict(line.split(maxsplit=1) for line in lines)
+
+        carried_out = others if kind == "reset_after" else ids
+        started = printed_of("start")
+        assert started == dict.fromkeys(
+            carried_out if failing == "boost_start" else ids, "charges now"
+        )
+        assert boosted_sessions(environment) == {*ids}
+        find_no_electricity_clean(tmp_path)
+        ended = printed_of("end")
+        assert ended == dict.fromkeys(
+            carried_out if failing == "boost_end" else ids, "charges as planned again"
+        )
+        assert boosted_sessions(environment) == set()
+    assert (tmp_path / "boosts.json").read_text() == "[]"
+
+
+@pytest.mark.slow
+def test_boost_of_a_user_goes_on(tmp_path: Path) -> None:
     page = Page.read("recipes/boost.md")
     page.write_programs(tmp_path)
     with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
         environment = environment_of(simulator)
-        simulator.clock.advance(hours=10.5)
-        simulator.faults.add("reset_after", operation="POST *", count=1)
-        printed = output_of(["boost.py"], tmp_path, environment)
-        lost, *others = printed.splitlines()
-        first = page.outputs[0].splitlines()[0].split()[0]
-        assert lost == f"{first} may have changed; the next run looks again"
-        assert others == page.outputs[0].splitlines()[1:]
-        program = tmp_path / "boost.py"
-        program.write_text(program.read_text().replace("<= grams[len(grams) // 3]", "< 0"))
-        printed = output_of(["boost.py"], tmp_path, environment)
-        assert printed == page.outputs[0].replace("now", "as planned again")
+        simulator.faults.add("problem", operation="POST *", status=503)
+        simulator.clock.advance(hours=11)
+        assert output_of(["boost.py"], tmp_path, environment).count("is left to the next run") == 3
+        simulator.faults.clear()
+        find_no_electricity_clean(tmp_path)
+        assert output_of(["boost.py"], tmp_path, environment) == ""
+        session_id = page.outputs[0].split()[0]
+        with Client.from_env(environment) as client:
+            client.charging_sessions.boost_start(session_id)
+        assert output_of(["boost.py"], tmp_path, environment) == ""
+        assert boosted_sessions(environment) == {session_id}
+        assert not [seen for seen in simulator.requests if "/boost_end" in seen.path]
+
+
+@pytest.mark.slow
+def test_no_boost_starts_while_no_carbon_intensity_is_known(tmp_path: Path) -> None:
+    Page.read("recipes/boost.md").write_programs(tmp_path)
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        simulator.clock.advance(hours=11)
+        later = timedelta(days=3)  # the forecast ends before
+        simulator.faults.add("clock_skew", operation="GET *", seconds=later.total_seconds())
+        assert output_of(["boost.py"], tmp_path, environment_of(simulator)) == ""
+        asked = [seen for seen in simulator.requests if "carbon_intensities" in seen.path]
+    assert asked
+
+
+def find_no_electricity_clean(folder: Path) -> None:
+    """Change the recipe of boosts, so that it finds no carbon intensity low enough."""
+    program = folder / "boost.py"
+    before = program.read_text()
+    program.write_text(before.replace("< len(grams) / 3", "< 0"))
+    assert program.read_text() != before
+
+
+def boosted_sessions(environment: dict[str, str]) -> set[str]:
+    """Return the ids of the sessions that the API shows in a boost."""
+    with Client.from_env(environment) as client:
+        return {
+            session.id
+            for session in client.charging_sessions.list(expand=["sub_sessions"]).collect(limit=100)
+            if session.end is None and session.sub_sessions
+            if session.sub_sessions[0].value.mode is ChargingSubSessionMode.BOOST
+        }
 
 
 @pytest.mark.slow
