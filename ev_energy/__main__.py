@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import sys
@@ -15,6 +16,8 @@ from ev_energy.cli._exit import ExitCode, UsageError, near_miss, notice, report_
 
 #: The packages that the extra ``cli`` installs.
 _EXTRA: Final = ("cyclopts", "rich")
+#: The errors of a write to a disk that is full, or on which the user may write no more.
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 #: The command that the scripts of `completion` call at each tab.
 _COMPLETE: Final = "__complete"
 
@@ -40,11 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         notice("interrupted")
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader, such as `head`, has closed the pipe. The interpreter flushes stdout again at
-        # exit, which must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", sys.stdout).fileno())
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
+        _discard_output()
         return ExitCode.BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        _discard_output()
+        report_error(f"the output cannot be written: {error.strerror}")
+        return ExitCode.FAILED
+
+
+def _discard_output() -> None:
+    """Let the interpreter flush stdout at exit without another error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), cast("TextIO", sys.stdout).fileno())
 
 
 def _run(words: Sequence[str], chosen: Command | None) -> int:

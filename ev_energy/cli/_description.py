@@ -13,8 +13,13 @@ from ev_energy._contract.change import is_list, is_object
 from ev_energy._contract.extract import InvalidDescriptionError
 from ev_energy.cli._exit import UsageError
 
+#: Values of a YAML file with all aliases written out. The API's description has about 40,000.
+_MAX_VALUES: Final = 500_000
+#: Digits of an integer: as many as Python converts.
+_MAX_DIGITS: Final = 4_300
 #: The tags of YAML 1.1 that YAML 1.2, which OpenAPI prescribes, does not have.
 _NOT_IN_YAML_1_2: Final = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"})
+_LONG_NUMBER: Final = f"a number of more than {_MAX_DIGITS:,} digits"
 _BOOLEAN: Final = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 
 
@@ -33,6 +38,8 @@ def read_description(path: str) -> Any:
         except json.JSONDecodeError as error:
             place = f"line {error.lineno}, column {error.colno}"
             raise InvalidDescriptionError(f"{name} is no JSON: {error.msg} at {place}") from None
+        except ValueError:
+            raise InvalidDescriptionError(f"{name} has {_LONG_NUMBER}") from None
         except RecursionError:
             raise InvalidDescriptionError(f"{name} is nested too deeply") from None
     return _from_yaml(text, name)
@@ -64,6 +71,12 @@ def _from_yaml(text: str, name: str) -> Any:
     class Loader(base):  # type: ignore[misc]
         """A loader of YAML 1.2, where `NO` and a date are strings."""
 
+        def get_single_node(self) -> Any:
+            """Return the document, which is small once its aliases are written out."""
+            node = super().get_single_node()
+            _size(node, {})
+            return node
+
     Loader.yaml_implicit_resolvers = {
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NOT_IN_YAML_1_2]
         for first, resolvers in base.yaml_implicit_resolvers.items()
@@ -81,12 +94,37 @@ def _from_yaml(text: str, name: str) -> Any:
         raise InvalidDescriptionError(f"{name} is no YAML: {reason}") from None
 
 
+def _size(node: Any, known: dict[int, int]) -> int:
+    """Return how many values a node of YAML has with all aliases written out.
+
+    An alias is the same node as its anchor, which is counted once, so that a file of a few lines
+    that stands for billions of values is refused before it is expanded.
+    """
+    size = known.get(id(node))
+    if size == 0:
+        raise ValueError("it contains itself")
+    if size is None:
+        known[id(node)] = 0
+        value = getattr(node, "value", None)  # pairs, nodes or a text
+        parts: Any = value if isinstance(value, list) else ()
+        size = 1
+        for part in parts:
+            pair: Any = part if isinstance(part, tuple) else (part,)
+            size += sum(_size(one, known) for one in pair)
+        if size > _MAX_VALUES:
+            raise ValueError(f"its aliases stand for more than {_MAX_VALUES:,} values")
+        known[id(node)] = size
+    return size
+
+
 def _as_json(value: Any) -> Any:
     """Return a value of YAML as JSON has it: statuses are keys, and keys are texts."""
     if is_object(value):
         return {_key(name): _as_json(one) for name, one in value.items()}
     if is_list(value):
         return [_as_json(one) for one in value]
+    if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:  # written in base 16 or 60
+        raise ValueError(f"it has {_LONG_NUMBER}")
     if isinstance(value, dt.date | bytes):  # with an explicit tag
         return str(value)
     return value

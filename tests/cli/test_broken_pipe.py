@@ -1,12 +1,15 @@
-"""A command ends silently when its reader closes the pipe, as ``| head -1`` does."""
+"""A command whose output cannot be written ends without a traceback."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+FULL = Path("/dev/full")
 
 
 @pytest.mark.slow
@@ -43,3 +46,19 @@ def test_command_ends_silently_when_its_reader_closes_the_pipe(
     assert done.stderr == ""
     if words != ["--help"]:  # argparse ignores the closed pipe
         assert done.returncode == 141  # the status of a process that SIGPIPE ended
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+def test_full_disk_is_named_without_a_traceback() -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ev_energy", "operations"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: the output cannot be written: No space left on device\n"

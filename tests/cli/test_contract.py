@@ -724,6 +724,10 @@ BROKEN: dict[str, tuple[Edit | str, str]] = {
     "no JSON": ("{", "PATH is no JSON: Expecting property name enclosed in double quotes at "),
     "a list": ("[]", "the description is a list; it must be an object"),
     "empty": ("", "PATH is no JSON: Expecting value at line 1, column 1"),
+    "a long number": (
+        f'{{"openapi": {"1" * 5000}}}',
+        "PATH has a number of more than 4,300 digits",
+    ),
     "too deep": ("[" * 100_000, "PATH is nested too deeply"),
     "another format": ('{"swagger": "2.0"}', NO_OPENAPI),
     "a number as version": ('{"openapi": 2}', NO_OPENAPI),
@@ -781,7 +785,9 @@ def test_broken_yaml_is_refused_with_the_place(
         "openapi: [3.1": "is no YAML: did not find expected ',' or ']' at line 2, column 1",
         "a: !!python/name:os.system": "is no YAML: could not determine a constructor for the tag "
         "'tag:yaml.org,2002:python/name:os.system' at line 1, column 4",
-        "a: &x {b: *x}": "it is nested too deeply",
+        "a: &x {b: *x}": "is no YAML: it contains itself",
+        "a: &x {<<: *x}": "is no YAML: it contains itself",
+        f"a: 0x{'f' * 5000}": "is no YAML: it has a number of more than 4,300 digits",
     }.items():
         path.write_text(f"{text}\n")
         assert main(["contract", str(path)]) == 1
@@ -789,6 +795,42 @@ def test_broken_yaml_is_refused_with_the_place(
     path.write_bytes(b"\xff\xfe")
     assert main(["contract", str(path)]) == 1
     assert capsys.readouterr().err == f"error: {path} is no UTF-8 at byte 0\n"
+
+
+def _tenfold(first: str, following: str) -> str:
+    """Return YAML of ten lines; each line has ten aliases of the line before."""
+    lines = [f"a0: &a0 {first}"]
+    for number in range(1, 10):
+        parts = ", ".join([f"*a{number - 1}"] * 10)
+        lines.append(f"a{number}: &a{number} {following.replace('PARTS', parts)}")
+    return "\n".join(["openapi: 3.1.0", *lines])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [_tenfold("[x]", "[PARTS]"), _tenfold("{x: 1}", "{<<: [PARTS]}")],
+    ids=["lists", "merged objects"],
+)
+def test_yaml_whose_aliases_stand_for_billions_of_values_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str
+) -> None:
+    path = tmp_path / "description.yaml"
+    path.write_text(text)
+    assert main(["contract", str(path)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {path} is no YAML: its aliases stand for more than 500,000 values\n"
+    )
+
+
+def test_yaml_may_have_aliases(tmp_path: Path) -> None:
+    document = json.loads(BASE)
+    shared = field(document, "EVSE/cpid")
+    for name in ("EVSE", "Vehicle"):
+        schema(document, name)[FIELDS]["new"] = shared
+    path = tmp_path / "description.yaml"
+    path.write_text(yaml.safe_dump(document))
+    assert "*id001" in path.read_text()
+    assert main(["contract", str(path)]) == 2
 
 
 def test_reference_into_the_description_is_followed(compare: Compare) -> None:
