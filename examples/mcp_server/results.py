@@ -12,8 +12,8 @@ from ev_energy.errors import CursorError
 #: Characters of a result, so that it does not fill the context of the model.
 MAX_SIZE: Final = 20_000
 _MASK: Final = "***"
-#: Members whose value grants access to something.
-_SECRET: Final = frozenset({"presigned_url"})
+#: Members whose value grants access to something. The page of onboarding may name the user.
+_SECRET: Final = frozenset({"presigned_url", "onboarding_url"})
 #: Members of uploaded files: their URLs are signed.
 _FILE: Final = frozenset({"file"})
 #: URLs with a signature, a token or a password.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
 
 from mcp.server import MCPServer
@@ -15,13 +15,37 @@ from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 from pydantic import Field
 
-from ev_energy import Client
+from ev_energy import Client, models
 from ev_energy._operations import AS_GIVEN, Operation, operation_table
 from ev_energy.errors import EvEnergyError
+from ev_energy.models._base import model_fields, secrets_of
 
 from .results import Position, shown, shown_page
 
 _OPERATIONS: Final = {one.call: one for one in operation_table()}
+
+
+def _granting() -> Iterator[str]:
+    """Yield the operations whose result is a link that grants access.
+
+    The ``url`` of a resource is its address in the API, where a token is needed. A link for a
+    browser needs none. A redirect is such a link, also if the API sends it as JSON. So is a ``url``
+    that the SDK hides, and the ``url`` of a result that has no id and cannot be retrieved again.
+    """
+    operations = _OPERATIONS.values()
+    pages = {(one.method, one.path) for one in operations if one.kind == "redirect"}
+    others = [one for one in operations if (one.method, one.path) not in pages]
+    retrieved = {one.model for one in others if one.method == "GET"}
+    yield from (one.call for one in operations if (one.method, one.path) in pages)
+    for one in others:
+        model: Any = getattr(models, one.model or "", None)
+        names = {field.name for field in model_fields(model)} if model else set[str]()
+        is_lost = "url" in names and "id" not in names and one.model not in retrieved
+        if is_lost or (model and "url" in secrets_of(model)):
+            yield one.call
+
+
+_GRANTING: Final = frozenset(_granting())
 _FOUND: Final = 12
 _PAGE_SIZE: Final = 25
 
@@ -130,7 +154,7 @@ class Tools:
 
     def _refusal(self, operation: Operation) -> str | None:
         """Return why *operation* may not be called; None if it may."""
-        if operation.kind == "redirect" or operation.call == "webhook_portal.get":
+        if operation.call in _GRANTING:
             return "not allowed: it returns a link that grants access"
         if operation.method != "GET" and not self._allow_writes:
             return "not allowed: this server only reads"

@@ -166,6 +166,39 @@ async def test_mistakes_are_explained_and_nothing_is_sent(sim: Simulator) -> Non
     assert not [seen for seen in sim.requests if seen.path.startswith("/v2/")]
 
 
+LINKS = {
+    "evse_onboarding.get",
+    "evse_onboarding.get_json",
+    "evses.reconnect",
+    "inverter_onboarding.get",
+    "vehicle_onboarding.get",
+    "vehicle_onboarding.get_json",
+    "vehicles.reconnect",
+    "webhook_portal.get",
+}
+
+
+async def test_links_that_grant_access_are_refused_in_each_mode(sim: Simulator) -> None:
+    async with started(sim) as reader, started(sim, "--allow-writes") as writer:
+        for call in sorted(LINKS):
+            message = f"{call} is not allowed: it returns a link that grants access"
+            for model in (reader, writer):
+                assert await model.refusal("call", operation=call) == message
+    assert not [seen for seen in sim.requests if seen.path.startswith("/v2/")]
+
+
+async def test_every_other_operation_may_be_allowed() -> None:
+    from ev_energy._operations import operation_table
+    from examples.mcp_server.server import Tools
+
+    async with Client("t") as client:
+        tools = Tools(client, allow_writes=True)
+        refused = {
+            one.call for one in operation_table() if "not allowed" in tools.describe(one.call)
+        }
+    assert refused == LINKS
+
+
 async def test_error_of_the_api_reaches_the_model(sim: Simulator) -> None:
     async with started(sim) as model:
         text = await model.refusal("call", operation="evses.get", arguments={"evse_id": "none"})
@@ -195,11 +228,13 @@ def test_what_grants_access_is_masked() -> None:
     assert mask(plain) == plain
     secret = {
         "presigned_url": "https://files.example/a",
+        "onboarding_url": "https://api.example/onboarding?user_id=a",
         "file": {"name": "a.pdf", "url": "https://files.example/b"},
         "links": ["https://files.example/c?X-Amz-Signature=ab", "https://me:pw@files.example/"],
     }
     assert mask(secret) == {
         "presigned_url": "***",
+        "onboarding_url": "***",
         "file": {"name": "a.pdf", "url": "***"},
         "links": ["***", "***"],
     }
