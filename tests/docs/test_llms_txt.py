@@ -12,7 +12,7 @@ import yaml
 
 from tests.helpers.pages import ROOT
 
-pytestmark = pytest.mark.slow  # the source distribution has no .ci
+pytestmark = pytest.mark.slow  # each test writes all pages
 
 CONFIG = yaml.safe_load((ROOT / "mkdocs.yml").read_text())
 NAV = re.findall(r"[\w/]+\.md", str(CONFIG["nav"]))
