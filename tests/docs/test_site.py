@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from ev_energy_sync._generate.overview_page import FILE_URL
 from tests.helpers.names import assert_no_problems
 
 ROOT = Path(__file__).parents[2]
@@ -82,13 +83,13 @@ def test_no_name_is_twice_in_the_reference() -> None:
 
 
 def test_links_to_the_repository_lead_to_files() -> None:
-    dead = [
-        f"{page.relative_to(ROOT)}: {path}"
-        for page in PAGES
-        for path in re.findall(r"\(https://ev-energy\.example/([^)#]+)", page.read_text())
-        if not (ROOT / path).exists()
-    ]
-    assert_no_problems(dead, "These links lead to no file of the repository.")
+    link = re.compile(re.escape(f"({FILE_URL}").replace(r"\{path\}", "([^)#]+)"))
+    found = [(page, path) for page in PAGES for path in link.findall(page.read_text())]
+    assert found
+    assert_no_problems(
+        [f"{page.relative_to(ROOT)}: {path}" for page, path in found if not (ROOT / path).exists()],
+        "These links lead to no file of the repository.",
+    )
 
 
 def test_docstrings_are_markdown() -> None:
