@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, cast, overload
 
 from ev_energy._api import preload
 from ev_energy._lazy_exports import Lazy
-from ev_energy._misuse import NotCopied, UnlikeHttpClient
+from ev_energy._misuse import NotCopied, UnlikeHttpClient, explain_credentials
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._runtime.build_lock import build_lock
 from ev_energy._runtime.clocks import REAL
@@ -936,3 +936,6 @@ class Client(NotCopied, UnlikeHttpClient):
         caller = self._caller
         view._caller = type(caller)(caller.state, caller.options.evolve(**changes))
         return view
+
+
+explain_credentials(Client)

@@ -5,11 +5,13 @@ Type checkers report these mistakes as well, so everything here is hidden from t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn
 
 from ev_energy._arguments import suggest
+from ev_energy._redaction.tracebacks import Secret
 
 _NO_NAMES: Final[Mapping[str, str]] = {}
 
@@ -128,6 +130,40 @@ class UnlikeHttpClient(SuggestsNames):
         "tickets": "support_tickets",
         "wallboxes": "evses",
     }
+
+
+_APPLICATION: Final = (
+    "pass auth=ClientCredentials(client_id=..., client_secret=...), or use Client.from_env(), "
+    "which reads both from the environment"
+)
+_BARE: Final = "pass the access token as auth"
+#: Arguments that a client does not have, since *auth* stands for them.
+_CREDENTIALS: Final[Mapping[str, str]] = {
+    "client_id": _APPLICATION,
+    "client_secret": _APPLICATION,
+    "token": _BARE,
+    "access_token": _BARE,
+    "api_key": _BARE,
+}
+
+
+def explain_credentials(client: type[Any]) -> None:
+    """Let ``client(client_id=..., client_secret=...)`` say which argument takes these.
+
+    This is not a class decorator, for type checkers must know the signature of the class.
+    """
+    init: Callable[..., None] = client.__init__
+
+    @functools.wraps(init)
+    def wrapper(self: object, *args: Any, **kwargs: Any) -> None:
+        mistaken = next((name for name in kwargs if name in _CREDENTIALS), None)
+        given = Secret((args, kwargs))
+        del args, kwargs  # tools print the local variables of this frame
+        if mistaken is not None:
+            raise TypeError(f"Client has no argument {mistaken!r}: {_CREDENTIALS[mistaken]}")
+        init(self, *given.value[0], **given.value[1])
+
+    setattr(client, "__init__", wrapper)  # noqa: B010  (type checkers reject assigning to a method)
 
 
 class NotCopied:

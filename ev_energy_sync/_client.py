@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from ev_energy import _client as aio
-from ev_energy._misuse import NotCopied, UnlikeHttpClient
+from ev_energy._misuse import NotCopied, UnlikeHttpClient, explain_credentials
 from ev_energy._redaction.tracebacks import Secret
 from ev_energy._unset import UNSET, Unset
 from ev_energy.errors import ClientClosedError
@@ -612,3 +612,6 @@ class Client(NotCopied, UnlikeHttpClient, Families):
         client = object.__new__(cls)
         client._aio, client._portal = async_client, portal
         return client
+
+
+explain_credentials(Client)

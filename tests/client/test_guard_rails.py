@@ -1050,6 +1050,54 @@ def test_class_of_another_module_is_suggested(package: Any, name: str, hint: str
     assert shown.splitlines()[-1].count("did you mean") == said.count("did you mean")
 
 
+PASS_CREDENTIALS: Final = (
+    "pass auth=ClientCredentials(client_id=..., client_secret=...), or use Client.from_env(), "
+    "which reads both from the environment"
+)
+
+
+@pytest.mark.parametrize("twin", BOTH)
+@pytest.mark.parametrize("make", ["Client", "from_env"])
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("client_id", PASS_CREDENTIALS),
+        ("client_secret", PASS_CREDENTIALS),
+        ("token", "pass the access token as auth"),
+        ("access_token", "pass the access token as auth"),
+        ("api_key", "pass the access token as auth"),
+    ],
+)
+def test_credentials_as_arguments_of_a_client_are_explained(
+    name: str, advice: str, make: str, twin: Twin
+) -> None:
+    cls = SDKS[twin].Client
+    with pytest.raises(TypeError) as raised:
+        if make == "Client":
+            cls(TOKEN, **{name: SECRET})
+        else:
+            cls.from_env({"EV_ENERGY_TOKEN": TOKEN}, **{name: SECRET})
+    assert str(raised.value) == f"Client has no argument {name!r}: {advice}"
+    if make == "Client":
+        assert_hidden(raised.value)
+
+
+@pytest.mark.parametrize("twin", BOTH)
+def test_other_unknown_arguments_of_a_client_are_named(twin: Twin) -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'retires'$") as raised:
+        SDKS[twin].Client(TOKEN, retires=3)
+    assert_hidden(raised.value)
+
+
+def assert_hidden(error: BaseException) -> None:
+    """Check that no frame of the package shows a secret among its local variables."""
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack[1:]
+    assert frames
+    for frame in frames:
+        assert TOKEN not in str(frame.locals)
+        assert SECRET not in str(frame.locals)
+
+
 def test_classes_that_are_suggested_exist() -> None:
     for path in _CLASSES.values():
         module, _, name = path.rpartition(".")

@@ -116,6 +116,8 @@ async def listings(client: Client, blocking: ev_energy_sync.Client) -> None:
         pass
     client.evses()  # expect-error
     blocking.evses()  # expect-error
+    Client(client_id="a", client_secret="b")  # expect-error
+    ev_energy_sync.Client(client_id="a", client_secret="b")  # expect-error
     client.chargers  # expect-error  # noqa: B018
     blocking.chargers  # expect-error  # noqa: B018
     client.vehicles["vhcl1"]  # expect-error
