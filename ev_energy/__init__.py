@@ -1,6 +1,15 @@
-"""The ev.energy v2 API, for asyncio.
+"""A client for the ev.energy v2 API, for asyncio. ``ev_energy_sync`` is the same, blocking.
 
-``ev_energy_sync`` is the same, blocking. Names are imported when they are first used.
+    from ev_energy import Client
+
+    async with Client.from_env() as client:
+        async for vehicle in client.vehicles.list():
+            print(vehicle.id, vehicle.battery_size_watt_hours)
+
+`Client` has the families of operations, `models` the classes of replies, and `errors` what calls
+raise. ``help(Client)`` describes the arguments, ``help(Client.vehicles)`` the methods of a family,
+and ``help(models.Vehicle)`` the fields of a model. Names are imported when they are first used.
+The documentation is at https://ev-energy.example/docs.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class MembersDoc(str):
     The dictionary of the class holds the docstring of the source; ``cls.__doc__`` is the whole.
 
     `help` takes the docstring of an enum from the dictionary, however, and a method, to which the
-    values of ``expand`` are added, has no ``__get__`` for its docstring. These know what they are
+    use of its result is added, has no ``__get__`` for its docstring. These know what they are
     ``of``: `help` and notebooks pass them to `inspect.cleandoc`, which expands their tabs first.
     """
 
@@ -68,13 +68,13 @@ class MembersDoc(str):
 
     def expandtabs(self, tabsize: Any = 8) -> str:
         """Return the whole docstring without tabs; that of the source if it has no ``of``."""
-        from ev_energy._help import with_expand, with_members
+        from ev_energy._help import with_members, with_usage
 
         match getattr(self, "of", None):
             case None:
                 whole = str(self)
             case FunctionType() as method:
-                whole = with_expand(method, str(self))
+                whole = with_usage(method, str(self))
             case cls:
                 whole = with_members(cast("type[Any]", cls), str(self))
         return whole.expandtabs(tabsize)
@@ -86,8 +86,11 @@ def complete_docs(family: type[Any]) -> None:
     for method in family.__dict__.values():
         if (
             type(method) is FunctionType
-            and "expand" in (method.__kwdefaults__ or ())
             and method.__doc__  # which is None with -OO
+            and (
+                "expand" in (method.__kwdefaults__ or ())
+                or "Pager[" in method.__annotations__["return"]
+            )
         ):
             method.__doc__ = doc = MembersDoc(method.__doc__)
             doc.of = method

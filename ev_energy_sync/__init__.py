@@ -1,8 +1,18 @@
-"""A blocking client for the ev.energy v2 API: `ev_energy` for code without ``await``.
+"""A client for the ev.energy v2 API, blocking: `ev_energy` for code without ``await``.
+
+    from ev_energy_sync import Client
+
+    with Client.from_env() as client:
+        for vehicle in client.vehicles.list():
+            print(vehicle.id, vehicle.battery_size_watt_hours)
+
+`Client` has the families of operations, `models` the classes of replies, and `errors` what calls
+raise. ``help(Client)`` describes the client, ``help(Client.vehicles)`` the methods of a family, and
+``help(models.Vehicle)`` the fields of a model. Names are imported when they are first used. The
+documentation is at https://ev-energy.example/docs.
 
 `Client`, `Pager` and some classes of `webhooks` are defined here; models, errors, credentials and
 everything else are those of `ev_energy`.
-Names are imported when they are first used.
 """
 
 from __future__ import annotations

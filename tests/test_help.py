@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import pickle
 import pydoc
@@ -34,6 +35,7 @@ from ev_energy.models.vehicles import (
     VehicleIntegrated,
     VehicleStatusLog,
 )
+from ev_energy.simulator import Simulator
 
 PACKAGES = (ev_energy, ev_energy_sync)
 FAMILIES = [name for name, value in vars(ev_energy.Client).items() if isinstance(value, Lazy)]
@@ -292,8 +294,8 @@ def test_method_of_a_client_has_its_signature_and_docstring(package: ModuleType)
 @pytest.mark.parametrize("package", PACKAGES)
 def test_help_of_a_method_lists_what_it_can_expand(package: ModuleType) -> None:
     client = package.Client("token")
-    assert doc(client.evses.list).endswith(
-        "GET /evses, scope evse:read.\n\n"
+    assert doc(client.evses.get).endswith(
+        "GET /evses/{evse_id}, scope evse:read.\n\n"
         "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
     )
     listed = "expand takes 'user', 'model', 'model.make', 'latest_status_log', 'ct_clamp'."
@@ -302,6 +304,77 @@ def test_help_of_a_method_lists_what_it_can_expand(package: ModuleType) -> None:
     assert doc(client.evses.delete).endswith("DELETE /evses/{evse_id}, scope evse:write.")
     if package is ev_energy_sync:
         client.close()
+
+
+ASYNC_READING = (
+    "it is not awaited. Iterate over it with ``async for``, or await its collect(limit=...), "
+    "page() or first()."
+)
+
+
+@pytest.mark.parametrize(
+    ("package", "reading"),
+    [
+        (
+            ev_energy,
+            ASYNC_READING,
+        ),
+        (
+            ev_energy_sync,
+            "iterate over it with ``for``, or call its collect(limit=...), page() or first().",
+        ),
+    ],
+    ids=["async", "blocking"],
+)
+def test_help_of_a_listing_says_how_it_is_read(package: ModuleType, reading: str) -> None:
+    size = " page_size is the number of items in one request, 1 to 100."
+    usage = f"Returns a listing: {reading}{size}"
+    assert f" GET /evses, scope evse:read. {usage} expand takes 'user'," in one_line(
+        shown(package.Client.evses.list)
+    )
+    assert doc(package.Client.cpms_providers.list).count("page_size") == 0
+    found = 0
+    for name in FAMILIES:
+        for method in vars(getattr(package.Client, name)).values():
+            if inspect.isfunction(method) and not method.__name__.startswith("_"):
+                is_listing = "Pager[" in str(inspect.signature(method).return_annotation)
+                assert (f"Returns a listing: {reading}" in one_line(doc(method))) == is_listing
+                found += is_listing
+    assert found > 50
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_help_of_a_package_leads_to_its_parts(package: ModuleType) -> None:
+    said = doc(package)
+    assert said.startswith("A client for the ev.energy v2 API, ")
+    parts = "the families of operations, `models` the classes of replies, and `errors` what calls"
+    assert f"`Client` has {parts} raise" in one_line(said)
+    assert "https://ev-energy.example/docs" in said
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_example_of_a_package_runs(
+    package: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = doc(package).splitlines()
+    example = "\n".join(line for line in lines if line.startswith("    "))
+    assert f"    from {package.__name__} import Client\n" in example
+    with Simulator.in_thread(seed=1, vehicles=2) as simulator:
+        monkeypatch.setenv("EV_ENERGY_BASE_URL", simulator.base_url)
+        monkeypatch.setenv("EV_ENERGY_CLIENT_ID", simulator.client_id)
+        monkeypatch.setenv("EV_ENERGY_CLIENT_SECRET", simulator.client_secret)
+        namespace: dict[str, Any] = {}
+        start = "async def main():" if package is ev_energy else "def main():"
+        exec(f"{start}\n{example}", namespace)
+        if package is ev_energy:
+            asyncio.run(namespace["main"]())
+        else:
+            namespace["main"]()
+    assert capsys.readouterr().out.count("vhcl") == 2
 
 
 @pytest.mark.parametrize("package", PACKAGES)

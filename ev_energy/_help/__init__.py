@@ -1,6 +1,6 @@
 """What ``help`` and notebooks show of a class: its docstring and its members.
 
-`with_members` writes it when the docstring of a class is read, and `with_expand` that of a method.
+`with_members` writes it when the docstring of a class is read, and `with_usage` that of a method.
 The docstrings of fields are read from the source; without the source, the members have their types
 only.
 """
@@ -45,11 +45,15 @@ def with_members(cls: type[Any], docstring: str) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def with_expand(method: FunctionType, docstring: str) -> str:
-    """Return *docstring*, that of *method* in the source, with the values of ``expand``."""
-    from ev_energy._help.families import expand_of
+def with_usage(method: FunctionType, docstring: str) -> str:
+    """Return *docstring*, that of *method* in the source, with how to use its result.
 
-    return "\n\n".join(filter(None, (inspect.cleandoc(docstring), expand_of(method))))
+    This is how to read a listing, and the values of ``expand``.
+    """
+    from ev_energy._help.families import expand_of, listing_of
+
+    parts = inspect.cleandoc(docstring), listing_of(method), expand_of(method)
+    return "\n\n".join(filter(None, parts))
 
 
 def _members(cls: type[Any]) -> Members:

@@ -40,6 +40,22 @@ def _head(name: str, method: FunctionType) -> str:
     return filled(f"{start}{name}({', '.join(words)}) -> {returned}", " " * 8)
 
 
+def listing_of(method: FunctionType) -> str:
+    """Return how the listing that a method returns is read."""
+    if "Pager[" not in str(method.__annotations__.get("return")):
+        return ""
+    if method.__module__.startswith("ev_energy_sync."):
+        reading = "iterate over it with ``for``, or call its collect(limit=...), page() or first()."
+    else:
+        reading = (
+            "it is not awaited. Iterate over it with ``async for``, or await its "
+            "collect(limit=...), page() or first()."
+        )
+    takes_size = "page_size" in (method.__kwdefaults__ or ())
+    size = " page_size is the number of items in one request, 1 to 100." if takes_size else ""
+    return filled(f"Returns a listing: {reading}{size}")
+
+
 def expand_of(method: FunctionType) -> str:
     """Return the links that the argument *expand* of a method takes."""
     alias = _ALIAS.fullmatch(str(method.__annotations__.get("expand")))
