@@ -1,8 +1,9 @@
 """Add Markdown for agents to a site that MkDocs or Zensical built: .ci/write_llms_txt.py SITE.
 
 It writes `llms.txt` (see llmstxt.org), with a line for each page, and each page as Markdown beside
-its folder: `errors.md` for `errors/`. That is the source of the page, or, if mkdocstrings writes a
-part of the page, what it wrote. Zensical has no plugins, so this is a script.
+its folder: `errors.md` for `errors/`. That is the source of the page with bold labels in place of
+tabs, or, if mkdocstrings writes a part of the page, what it wrote. Zensical has no plugins, so this
+is a script.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ These are the pages of {url} as Markdown. The reference has all public names wit
 installed package has a skill for coding agents: `ev_energy/.agents/skills/ev-energy/SKILL.md`.
 """
 LINK = re.compile(r"\[(?P<text>[^\]]*)\]\((?P<target>[^)\s]+)[^)]*\)")
+TAB = re.compile(r'^=== "(?P<label>.+)"\n(?P<body>(?:(?: {4}.*)?\n)*)', re.MULTILINE)
 CODE = re.compile(r"^( *)```.*?^\1```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
 
 
@@ -43,7 +46,7 @@ def pages_of(nav: list[Any], *headings: str) -> Iterator[tuple[str, str]]:
 def markdown_of(path: str, source: str, site: Path) -> str:
     """Return a page as Markdown."""
     if not re.search("^::: ", source, re.MULTILINE):
-        return source
+        return without_tabs(source)
     built = site / folder_of(path) / "index.html"
     soup = BeautifulSoup(built.read_text(encoding="utf-8"), "html.parser")
     article = soup.find("article")
@@ -56,6 +59,14 @@ def markdown_of(path: str, source: str, site: Path) -> str:
         text.replace_with(text.replace("|", r"\|"))  # as in `int | None`
     text = markdownify(str(article), heading_style="ATX", code_language="python")
     return re.sub(r"[ \t]+$|(?<=\n)\n+(?=\n)", "", text, flags=re.MULTILINE).strip() + "\n"
+
+
+def without_tabs(source: str) -> str:
+    """Return *source* with a label in place of each tab, whose indented fences are code elsewhere.
+
+    MkDocs and Zensical alone know tabs; see pymdownx.tabbed.
+    """
+    return TAB.sub(lambda tab: f"**{tab['label']}**\n{textwrap.dedent(tab['body'])}", source)
 
 
 def folder_of(path: str) -> str:

@@ -76,8 +76,53 @@ def test_every_page_has_a_line_and_is_there_as_markdown(
     assert listed == [CONFIG["site_url"] + path for path in NAV]
     for path in NAV:
         source = (ROOT / "docs" / path).read_text()
-        assert (site / path).read_text() == source or "\n::: " in source
+        text = (site / path).read_text()
+        assert text == source or "\n::: " in source or '\n=== "' in source
     assert capsys.readouterr().out == f"{len(NAV)} pages as Markdown\n"
+
+
+def test_tabs_become_labels(site: Path, write: Callable[[], int]) -> None:
+    write()
+    start = (site / "start.md").read_text()
+    assert (
+        """
+## 3. List vehicles
+
+**asyncio**
+
+```python title="vehicles.py"
+import asyncio
+
+from ev_energy import Client
+
+
+async def main() -> None:
+    async with Client.from_env() as client:
+"""
+        in start
+    )
+    assert (
+        """
+        print(model and model.name, status and status.state_of_charge_percentage, "%")
+```
+
+```sh
+python vehicles.py
+```
+"""
+        in start
+    )
+    processes = (site / "recipes" / "processes.md").read_text()
+    assert '\n**AWS Lambda**\n\n```python title="handler.py"\n' in processes
+    assert "\n\nEach prints the same:\n" in processes
+    for path in NAV:
+        text = (site / path).read_text()
+        assert not re.search(r"^(=== \"|    ```)", text, re.MULTILINE), path
+        # Only labels and indentation differ.
+        source = (ROOT / "docs" / path).read_text()
+        if "\n::: " not in source:
+            source = re.sub(r'^=== "(.+)"$', r"**\1**", source, flags=re.MULTILINE)
+            assert text.split() == source.split()
 
 
 def test_line_of_a_page_has_its_first_sentence(site: Path, write: Callable[[], int]) -> None:
