@@ -118,7 +118,7 @@ def test_nightly_export_continues_after_a_kill(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0, 5, 25 * 60])
-def test_boosts_are_the_same_at_each_minute_of_a_half_hour(tmp_path: Path, seconds: int) -> None:
+def test_boosts_do_not_depend_on_the_minute(tmp_path: Path, seconds: int) -> None:
     page = Page.read("recipes/boost.md")
     page.write_programs(tmp_path)
     with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
@@ -166,23 +166,23 @@ def test_next_run_boosts_or_ends_what_failed(
             lines += output_of(["boost.py"], tmp_path, environment).splitlines()
             return dict(line.split(maxsplit=1) for line in lines)
 
-        carried_out = others if kind == "reset_after" else ids
+        reported = others if kind == "reset_after" else ids
         started = printed_of("start")
         assert started == dict.fromkeys(
-            carried_out if failing == "boost_start" else ids, "charges now"
+            reported if failing == "boost_start" else ids, "charges now"
         )
         assert boosted_sessions(environment) == {*ids}
         find_no_electricity_clean(tmp_path)
         ended = printed_of("end")
         assert ended == dict.fromkeys(
-            carried_out if failing == "boost_end" else ids, "charges as planned again"
+            reported if failing == "boost_end" else ids, "charges as planned again"
         )
         assert boosted_sessions(environment) == set()
     assert (tmp_path / "boosts.json").read_text() == "[]"
 
 
 @pytest.mark.slow
-def test_boost_of_a_user_goes_on(tmp_path: Path) -> None:
+def test_boost_of_a_user_continues(tmp_path: Path) -> None:
     page = Page.read("recipes/boost.md")
     page.write_programs(tmp_path)
     with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
@@ -202,7 +202,7 @@ def test_boost_of_a_user_goes_on(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_no_boost_starts_while_no_carbon_intensity_is_known(tmp_path: Path) -> None:
+def test_no_boost_starts_without_carbon_intensities(tmp_path: Path) -> None:
     Page.read("recipes/boost.md").write_programs(tmp_path)
     with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
         simulator.clock.advance(hours=11)
