@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests.helpers.names import assert_no_problems
+from tests.helpers.names import assert_no_problems, assert_same_names
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -46,3 +48,46 @@ def test_each_diagram_has_a_text_alternative() -> None:
     images = dict(re.findall(r"!\[([^]]*)\]\(assets/([\w.]+)\)", PAGE))
     assert sorted(images.values()) == ["call.svg", "decoder.svg"]
     assert all(len(text) > 50 for text in images)
+
+
+def imports_of(module: Path) -> Iterator[str]:
+    """Yield the modules that *module* imports, but for those that only type checkers import."""
+    nodes: list[ast.AST] = [ast.parse(module.read_text())]
+    for node in nodes:
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            nodes += node.orelse
+            continue
+        nodes += ast.iter_child_nodes(node)
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield f"{node.module}"
+
+
+def test_modules_that_use_aiohttp_are_named() -> None:
+    rule = PAGE.partition("- **Four modules use aiohttp.**")[2].partition("\n- **")[0]
+    client = [one for one in PACKAGE.rglob("*.py") if one.parts[len(PACKAGE.parts)] != "simulator"]
+    assert_same_names(
+        {
+            str(module.relative_to(PACKAGE))
+            for module in client
+            if module.name != "testing.py"  # serves with aiohttp
+            and "aiohttp" in {name.partition(".")[0] for name in imports_of(module)}
+        },
+        set(FILE.findall(rule)),
+        missing="docs/design.md says that it uses aiohttp.",
+        unexpected="docs/design.md does not say that it uses aiohttp.",
+    )
+
+
+def test_each_module_of_a_call_imports_none_that_is_above_it() -> None:
+    modules = re.findall(r"^\| `([\w/]+)\.py`", PAGE.partition("## A reply")[0], re.MULTILINE)
+    names = [f"ev_energy.{module.replace('/', '.')}" for module in modules]
+    assert_no_problems(
+        [
+            f"{module} imports {above}"
+            for index, module in enumerate(modules)
+            for above in {*imports_of(PACKAGE / f"{module}.py")} & {*names[:index]}
+        ],
+        "docs/design.md says that no module of a call imports one above it.",
+    )

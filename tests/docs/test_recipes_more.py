@@ -39,6 +39,15 @@ def test_dispatch_that_was_not_carried_out_can_be_told_from_one_that_was(tmp_pat
     assert "two of the readings would be 14720 W" in page.text
 
 
+def test_dispatch_is_checked_before_there_are_readings(tmp_path: Path) -> None:
+    page = Page.read("recipes/dispatch.md")
+    page.write_programs(tmp_path)
+    with Simulator.in_thread(clock=Clock(speed=0)) as simulator:
+        words = ["dispatch.py", "check", "2027-10-06T03:00+00:00"]
+        printed = output_of(words, tmp_path, environment_of(simulator))
+    assert printed == "no readings yet\n"
+
+
 def test_rebates(tmp_path: Path) -> None:
     page = Page.read("recipes/rebates.md")
     page.write_programs(tmp_path)
