@@ -342,11 +342,12 @@ class Client(NotCopied, UnlikeHttpClient):
         ``EV_ENERGY_BASE_URL`` for a server other than the live one.
         """
         variables = Secret(os.environ if environ is None else environ)
-        del environ  # tools print the local variables of this frame
+        given = Secret(settings)  # may have a secret by mistake
+        del environ, settings  # tools print the local variables of this frame
         with build_lock:  # no fork during this import
             from ev_energy._api.settings import credentials_from_env, server_from_env
 
-        return cls(credentials_from_env(variables), **{**server_from_env(variables), **settings})
+        return cls(credentials_from_env(variables), **{**server_from_env(variables), **given.value})
 
     def acting_for(self, user: Id[User] | None) -> Self:
         """Return a client that makes its calls as *user* (header ``EvEnergy-User``).

@@ -128,9 +128,9 @@ class Client(NotCopied, UnlikeHttpClient, Families):
         """
         if "session" in settings:
             raise TypeError("a blocking client takes no session")
-        given = Secret(environ)
-        del environ  # tools print the local variables of this frame
-        async_client = aio.Client.from_env(given.value, **settings)
+        given = Secret((environ, settings))  # the settings may have a secret by mistake
+        del environ, settings  # tools print the local variables of this frame
+        async_client = aio.Client.from_env(given.value[0], **given.value[1])
         return cls._wrap(async_client, Portal(async_client.close))
 
     def acting_for(self, user: Id[User] | None) -> Self:

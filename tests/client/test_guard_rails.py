@@ -1078,8 +1078,7 @@ def test_credentials_as_arguments_of_a_client_are_explained(
         else:
             cls.from_env({"EV_ENERGY_TOKEN": TOKEN}, **{name: SECRET})
     assert str(raised.value) == f"Client has no argument {name!r}: {advice}"
-    if make == "Client":
-        assert_hidden(raised.value)
+    assert_hidden(raised.value)
 
 
 @pytest.mark.parametrize("twin", BOTH)
