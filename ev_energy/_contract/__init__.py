@@ -9,7 +9,9 @@ from a description as follows:
 
 - A reference is the bare name of a component: ``"items": "EVSE"``.
 - Operations are listed by method and path. Parameters of the path stand in each of its operations.
-- ``public`` or ``scopes`` of an operation replace its ``security``.
+- ``public`` or ``scopes`` of an operation replace its ``security``. An operation that is not
+  authorized by the scheme ``oauth2`` alone has both.
+- The scopes of a flow are a list; ``scopes`` are those of all flows.
 - ``content`` maps each media type to its schema.
 - Sets of headers that many replies share have names in ``header_sets``.
 - ``anonymous_limit``, ``problems`` (the types of problems) and ``required_of_applications`` are

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 
 from ev_energy._contract.change import BOTH, RECEIVED, Change, Place
+from ev_energy._contract.extract import InvalidDescriptionError
 from ev_energy._contract.facts import Facts
 from ev_energy._contract.operation_changes import OperationChanges, parameters_of
 from ev_energy._contract.schema_changes import SchemaChanges, or_rewritten
-from ev_energy._contract.schema_rules import REVIEW
+from ev_energy._contract.scheme_changes import scheme_changes
 from ev_energy._contract.usage import Usage
 
 Comparison = Callable[[Any, Any, Place], Iterator[Change]]
 
+#: A description in which each schema has another name has 4,000.
+_MAX_CHANGES: Final = 20_000
 _NEW_OPERATION: Final = "this version of the SDK has no method for it"
 #: The singular of each section of components, as in the ids of changes.
 _COMPONENTS: Final = {
@@ -26,14 +30,23 @@ _COMPONENTS: Final = {
 #: The lists of the API as a whole, with what it means that an item is removed.
 _LISTS: Final = {
     "servers": ("server", "clients that use this server cannot reach it any more"),
-    "token_urls": ("token URL", "clients cannot get a token there any more"),
     "scopes": ("scope", "tokens with this scope may be refused"),
 }
 
 
 def changes(before: Facts, after: Facts) -> list[Change]:
-    """Return all differences; it is empty only if the versions state the same facts."""
-    return list(or_rewritten(_Changes(before, after), before, after, Place("API", (), BOTH)))
+    """Return all differences; it is empty only if the versions state the same facts.
+
+    Raises:
+        InvalidDescriptionError: There are too many, as for a description made to have them.
+    """
+    found = or_rewritten(_Changes(before, after), before, after, Place("API", (), BOTH))
+    listed = list(islice(found, _MAX_CHANGES + 1))
+    if len(listed) > _MAX_CHANGES:
+        raise InvalidDescriptionError(
+            f"the description has more than {_MAX_CHANGES:,} differences: it is that of another API"
+        )
+    return listed
 
 
 class _Changes:
@@ -71,8 +84,7 @@ class _Changes:
                 )
         for section, (noun, effect) in _LISTS.items():
             yield from _items(self._before, self._after, section, place, noun, effect)
-        name = "security_schemes"
-        yield from _items(self._before, self._after, name, place, "authorization", REVIEW)
+        yield from scheme_changes(self._before, self._after, place)
 
     def _operations(self) -> Iterator[Change]:
         before: Facts = self._before["operations"]

@@ -30,6 +30,15 @@ _OTHER_METHODS: Final = ("head", "options", "trace")
 _PARTS: Final = frozenset({"items", "additionalProperties", "if", "then", "not"})
 _LISTS: Final = frozenset({"allOf", "anyOf", "oneOf"})
 _MAPS: Final = frozenset({"properties", "dependentSchemas"})
+#: The keywords that say nothing if they are false or empty.
+_FLAGS: Final = frozenset(
+    {"required", "nullable", "readOnly", "writeOnly", "deprecated", "uniqueItems"}
+    | {"allowReserved", "allowEmptyValue"}
+)
+#: The name of the scheme that operations with ``scopes`` alone are authorized by, in lower case.
+_SCHEME: Final = "oauth2"
+#: References into the description that are followed; each may stand for a large node.
+_MAX_FOLLOWED: Final = 100_000
 _TEXT: Final = frozenset({"description", "summary", "title", "example", "examples", "tags"})
 
 # Facts that the description states in its text.
@@ -113,6 +122,7 @@ class _Extractor:
         self._methods = (*_METHODS, *_OTHER_METHODS) if keep_unknown else _METHODS
         self._path = _PATH._replace(read=_PATH.read | set(self._methods))
         self._header_sets: dict[str, Facts] = {}
+        self._followed = 0
 
     def facts(self) -> Facts:
         """Return all facts, in the form of the file."""
@@ -125,7 +135,8 @@ class _Extractor:
             "openapi": whole["openapi"],
             "version": str(_member(info, "version", "info")),
             "servers": [_text_of(_object(one, "servers"), "url", "servers") for one in servers],
-            **self._authorization(),
+            "security_schemes": self._security_schemes(),
+            "scopes": sorted(self._scopes()),
             "operations": {
                 f"{method.upper()} {path}": self._operation(item, method, path)
                 for path, item in self._items(paths)
@@ -144,20 +155,30 @@ class _Extractor:
             "schemas": self._shared("schemas", self._schema),
         }
 
-    def _authorization(self) -> Facts:
+    def _security_schemes(self) -> Facts:
         where = "components securitySchemes"
         schemes = _object(self._components.get("securitySchemes", {}), where)
-        token_urls, scopes, others = set[str](), set[str](), list[str]()
+        found: Facts = {}
         for name, node in schemes.items():
-            scheme = self._resolved(node, where)
-            if scheme.get("type") != "oauth2":
-                others.append(name)
-            for flow in _object(scheme.get("flows", {}), where).values():
-                if "tokenUrl" in _object(flow, where):
-                    token_urls.add(str(flow["tokenUrl"]))
-                scopes.update(_object(flow.get("scopes", {}), where))
-        found: Facts = {"token_urls": sorted(token_urls), "scopes": sorted(scopes)}
-        return found | {"security_schemes": sorted(others)} if others else found
+            scheme = _without_text(self._resolved(node, where))
+            if "flows" in scheme:
+                flows = _object(scheme["flows"], where)
+                scheme["flows"] = {
+                    n: self._flow(_object(one, f"{where} {n}"), f"{where} {n}")
+                    for n, one in flows.items()
+                    if not n.startswith("x-")
+                }
+            found[name] = scheme
+        return found
+
+    def _flow(self, node: Node, where: str) -> Facts:
+        scopes = _object(node.get("scopes", {}), f"{where} scopes")
+        return _without_text(node) | {"scopes": sorted(scopes)}
+
+    def _scopes(self) -> set[str]:
+        schemes = self._security_schemes().values()
+        flows = [flow for scheme in schemes for flow in scheme.get("flows", {}).values()]
+        return {scope for flow in flows for scope in flow["scopes"]}
 
     def _items(self, nodes: Node) -> Iterable[tuple[str, Node]]:
         for name, item in nodes.items():
@@ -179,7 +200,7 @@ class _Extractor:
             )
         taken = keywords.copied.union(unknown)
         found = {name: value for name, value in node.items() if name in taken}
-        return {n: v for n, v in found.items() if n == "default" or (v is not False and v != [])}
+        return {n: v for n, v in found.items() if n not in _FLAGS or (v is not False and v != [])}
 
     def _operation(self, item: Node, method: str, path: str) -> Facts:
         where = f"{method.upper()} {path}"
@@ -217,14 +238,17 @@ class _Extractor:
             node.get("security", self._whole.get("security", [])), f"{where} security"
         )
         objects = [_object(one, f"{where} security") for one in requirements]
-        if not all(objects):
+        if not objects or not all(objects):
             return {"public": True}
-        scopes = [_list(one, f"{where} security") for each in objects for one in each.values()]
-        if not scopes:
-            return {"public": True}
-        first, *others = scopes
-        # The API has one way to authorize a call. Further ones are kept as they are.
-        return {"scopes": first, "security": requirements} if others else {"scopes": first}
+        schemes: list[tuple[str, list[Any]]] = [
+            (name.lower(), _list(scopes, f"{where} security"))
+            for one in objects
+            for name, scopes in one.items()
+        ]
+        scopes = dict(reversed(schemes)).get(_SCHEME, [])
+        # The API has one way to authorize a call. Others are kept as they are.
+        is_usual = [name for name, _ in schemes] == [_SCHEME]
+        return {"scopes": scopes} if is_usual else {"scopes": scopes, "security": requirements}
 
     def _parameter(self, node: Any, where: str) -> Facts | str:
         if name := self._reference("parameters", node, where):
@@ -332,6 +356,12 @@ class _Extractor:
             if reference in followed:
                 raise InvalidDescriptionError(f"{where} refers to {reference}, and that to itself")
             followed.add(reference)
+            self._followed += 1
+            if self._followed > _MAX_FOLLOWED:
+                raise InvalidDescriptionError(
+                    f"the description has more than {_MAX_FOLLOWED:,} references to nodes outside "
+                    "of its components, or they refer to each other too often"
+                )
             target: Any = self._whole
             for part in map(_unescaped, reference[2:].split("/")):
                 if not is_object(target) or part not in target:
@@ -375,6 +405,10 @@ def _text_of(node: Node, name: str, where: str) -> str:
     if not isinstance(value, str):
         raise InvalidDescriptionError(f"{where} {name} is {_kind(value)}; it must be a text")
     return value
+
+
+def _without_text(node: Node) -> Facts:
+    return {n: one for n, one in node.items() if n not in _TEXT and not n.startswith("x-")}
 
 
 def _text(node: Node) -> str:

@@ -12,7 +12,6 @@ from ev_energy._contract.change import (
     Change,
     Kind,
     Place,
-    as_list,
     is_object,
     key_of,
 )
@@ -282,5 +281,5 @@ def _problems(before: Facts, after: Facts, place: Place) -> Iterator[Change]:
 def _unknown(before: Facts, after: Facts, place: Place, known: Iterable[str]) -> Iterator[Change]:
     for name in sorted((before.keys() | after.keys()) - set(known)):
         old, new = before.get(name), after.get(name)
-        if key_of(as_list(old)) != key_of(as_list(new)):
+        if (name in before) != (name in after) or key_of(old) != key_of(new):
             yield keyword_change(name, (True, REVIEW), old, new, place)

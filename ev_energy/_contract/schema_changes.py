@@ -11,19 +11,18 @@ import enum
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from ev_energy._contract.change import Change, Kind, Place, as_list, key_of
+from ev_energy._contract.change import Change, Kind, Place, as_list, is_list, key_of
 from ev_energy._contract.facts import Facts
 from ev_energy._contract.schema_forms import (
     as_form,
+    common_parts,
     forms,
     is_nullable,
     labelled,
     merged,
     name_of,
-    siblings,
     types_of,
     without,
-    without_common_parts,
 )
 from ev_energy._contract.schema_rules import (
     ACCEPTED,
@@ -59,18 +58,11 @@ class SchemaChanges:
         """Yield the changes between two schemas. A reference to the same name is no change."""
         if before == after or key_of(before) == key_of(after):
             return
-        old, new = name_of(before), name_of(after)
-        found: Iterable[Change] = ()
-        if old is None or old != new:
-            found = self._resolved(old, new, before, after, place)
-        else:
-            found = self._nodes(siblings(before), siblings(after), place)
-        yield from or_rewritten(found, before, after, place)
+        yield from or_rewritten(self._resolved(before, after, place), before, after, place)
 
-    def _resolved(
-        self, old: str | None, new: str | None, before: Any, after: Any, place: Place
-    ) -> Iterator[Change]:
-        if old and new:
+    def _resolved(self, before: Any, after: Any, place: Place) -> Iterator[Change]:
+        old, new = name_of(before), name_of(after)
+        if old and new and old != new:
             effect = "it is described elsewhere; the differences between the two are listed too"
             yield place.inner("reference").change(
                 "changed", effect, breaking=False, before=old, after=new
@@ -80,10 +72,10 @@ class SchemaChanges:
             return
         self._open.add(pair)
         try:
-            old_part, new_part = without_common_parts(before, after)
-            yield from self._nodes(
-                merged(old_part, self._before, ()), merged(new_part, self._after, ()), place
-            )
+            common = common_parts(before, after)
+            old_node = merged(before, self._before)
+            new_node = merged(after, self._after, common, self._before)
+            yield from self._nodes(old_node, new_node, place)
         finally:
             self._open.discard(pair)
 
@@ -98,6 +90,8 @@ class SchemaChanges:
         yield from _types(before, after, place)
         yield from _enum(before, after, place)
         others = sorted((before.keys() | after.keys()) - (READ - RULES.keys() - LIMITS.keys()))
+        if not all(is_list(one.get("required", [])) for one in (before, after)):
+            others.append("required")
         yield from _keywords(before, after, place, others)
         yield from self._fields(before, after, place)
         yield from self._part(before, after, place.inner("each item"), "items")
@@ -139,8 +133,7 @@ class SchemaChanges:
     def _fields(self, before: Facts, after: Facts, place: Place) -> Iterator[Change]:
         old_fields: Facts = before.get("properties", {})
         new_fields: Facts = after.get("properties", {})
-        old_required = set(map(str, as_list(before.get("required"))))
-        new_required = set(map(str, as_list(after.get("required"))))
+        old_required, new_required = _required(before), _required(after)
         for name in sorted({*old_fields, *new_fields} | (old_required ^ new_required)):
             old, new = old_fields.get(name), new_fields.get(name)
             inner = place.inner(f"field {name}", use_of_field(old, new))
@@ -206,6 +199,11 @@ def keyword_change(
     breaks, effect = rule
     kind = _kind(before, after)
     return place.inner(name).change(kind, effect, breaking=breaks, before=before, after=after)
+
+
+def _required(node: Facts) -> set[str]:
+    """Return the names of the fields that are required; `true` at a field is a mistake."""
+    return {name for name in as_list(node.get("required")) if isinstance(name, str)}
 
 
 def _kind(before: Any, after: Any) -> Kind:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ev_energy._contract.change import as_list, is_object, key_of
 from ev_energy._contract.facts import Facts
-from ev_energy._contract.schema_rules import ANNOTATIONS, FORMS, NULL
+from ev_energy._contract.schema_rules import ANNOTATIONS, FORMS, LIMITS, NULL
 
 _COMBINED: Final = ("allOf", "$ref")
+#: The further alternatives of a merged schema, as a keyword that is compared as a whole.
+_MORE_FORMS: Final = "further forms"
 
 
 def name_of(schema: Any) -> str | None:
@@ -19,51 +21,130 @@ def name_of(schema: Any) -> str | None:
     return schema.get("$ref") if is_object(schema) else None
 
 
-def siblings(schema: Any) -> Facts:
-    """Return the keywords beside a reference."""
-    return {} if isinstance(schema, str) else without(schema, ("$ref",))
-
-
 def without(node: Facts, names: Iterable[str]) -> Facts:
     """Return the other keywords."""
     left_out = set(names)
     return {name: one for name, one in node.items() if name not in left_out}
 
 
-def merged(schema: Any, schemas: Facts, within: tuple[str, ...]) -> Facts:
-    """Return a schema with all that it refers to and all parts of its ``allOf`` in one object."""
-    if isinstance(schema, bool) or schema is None:
-        return {"not": {}} if schema is False else {}
-    if isinstance(schema, str):
-        return merged(schemas[schema], schemas, (*within, schema)) if schema not in within else {}
+def merged(
+    schema: Any, schemas: Facts, common: Iterable[Any] = (), of_common: Facts | None = None
+) -> Facts:
+    """Return a schema with all that it refers to and all parts of its ``allOf`` in one object.
+
+    A value must fit all parts, so that of two limits the tighter one counts. The parts that are in
+    *common* with another version are resolved with *of_common*, the schemas of that version: how
+    they differ is listed for themselves.
+    """
     found: Facts = {}
-    parts = [*(as_list(schema.get("allOf"))), schema.get("$ref"), without(schema, _COMBINED)]
-    for part in parts[:-1]:
-        if part is not None:
-            _add(found, merged(part, schemas, within))
-    _add(found, parts[-1])
+    for part in _Parts(schemas, set(map(key_of, common)), of_common or schemas).of(schema):
+        for keyword, value in part.items():
+            if keyword in FORMS and any(one in found for one in FORMS):
+                _add_forms(found, keyword, value)
+            elif keyword in found:
+                found[keyword] = _both(keyword, found[keyword], value)
+            else:
+                found[keyword] = value
+    if found.get("type") == []:  # the parts have no type in common, so that no value fits
+        found["not"] = {}
     return found
 
 
-def without_common_parts(before: Any, after: Any) -> tuple[Any, Any]:
-    """Return two schemas without the parts that the ``allOf`` of both have."""
-    if not (is_object(before) and is_object(after)):
-        return before, after
-    lists = [as_list(one.get("allOf")) for one in (before, after)]
-    common = set[str].intersection(*(set(map(key_of, parts)) for parts in lists))
-    old, new = ([part for part in parts if key_of(part) not in common] for parts in lists)
-    return {**before, "allOf": old}, {**after, "allOf": new}
+class _Parts:
+    """The parts that together make a schema; each schema of the components is one of them once."""
 
+    def __init__(self, schemas: Facts, common: set[str], of_common: Facts) -> None:
+        self._schemas, self._common, self._of_common = schemas, common, of_common
+        self._known = set[str]()
 
-def _add(found: Facts, part: Facts) -> None:
-    for keyword, value in part.items():
-        if keyword == "properties":
-            found[keyword] = {**found.get(keyword, {}), **value}
-        elif keyword == "required":
-            known = as_list(found.get(keyword))
-            found[keyword] = [*known, *(one for one in as_list(value) if one not in known)]
+    def of(self, schema: Any) -> Iterator[Facts]:
+        """Yield the parts, those that are referred to first."""
+        parts = [*as_list(schema.get("allOf")), schema.get("$ref")] if is_object(schema) else []
+        for part in parts:
+            is_common = bool(self._common) and key_of(part) in self._common
+            yield from self._of(part, self._of_common if is_common else self._schemas)
+        if is_object(schema):
+            yield without(schema, _COMBINED)
         else:
-            found[keyword] = value
+            yield from self._of(schema, self._schemas)
+
+    def _of(self, schema: Any, schemas: Facts) -> Iterator[Facts]:
+        if isinstance(schema, str):
+            if schema not in self._known:
+                self._known.add(schema)
+                yield from self._of(schemas[schema], schemas)
+        elif is_object(schema):
+            for part in (*as_list(schema.get("allOf")), schema.get("$ref")):
+                yield from self._of(part, schemas)
+            yield without(schema, _COMBINED)
+        elif schema is False:
+            yield {"not": {}}
+
+
+def common_parts(before: Any, after: Any) -> list[Any]:
+    """Return the parts of the ``allOf`` of a schema, and its reference, that another has too."""
+    old, new = ({key_of(part): part for part in _direct_parts(one)} for one in (before, after))
+    return [part for key, part in new.items() if key in old]
+
+
+def _direct_parts(schema: Any) -> list[Any]:
+    if isinstance(schema, str):
+        return [schema]
+    if not is_object(schema):
+        return []
+    return [*as_list(schema.get("allOf")), *as_list(schema.get("$ref"))]
+
+
+def _add_forms(found: Facts, keyword: str, value: Any) -> None:
+    """Keep the alternatives of a second part apart: a value must fit one of each."""
+    known = {key_of(found[one]) for one in FORMS if one in found}
+    if key_of(value) not in known:
+        found[_MORE_FORMS] = [*found.get(_MORE_FORMS, ()), {keyword: value}]
+
+
+def _both(keyword: str, one: Any, other: Any) -> Any:
+    """Return the value of a keyword that allows only what both values allow."""
+    if keyword in {*ANNOTATIONS, "nullable"} or key_of(one) == key_of(other):
+        return other
+    if keyword in LIMITS:
+        return _tighter(keyword, one, other)
+    if keyword in _INTERSECTIONS:
+        return _INTERSECTIONS[keyword](as_list(one), as_list(other))
+    if keyword == "properties" and is_object(one) and is_object(other):
+        shared = {name: {"allOf": [one[name], other[name]]} for name in one.keys() & other.keys()}
+        return {**one, **other, **shared}
+    return {"allOf": [one, other]}
+
+
+def _tighter(keyword: str, one: Any, other: Any) -> Any:
+    try:
+        return other if LIMITS[keyword](other, one) else one
+    except TypeError:
+        return other
+
+
+def _all_names(one: list[Any], other: list[Any]) -> list[Any]:
+    return [*one, *(name for name in other if name not in one)]
+
+
+def _common_values(one: list[Any], other: list[Any]) -> list[Any]:
+    keys = set(map(key_of, one))
+    return [value for value in other if key_of(value) in keys]
+
+
+def _common_types(one: list[Any], other: list[Any]) -> list[Any]:
+    common = [name for name in one if name in other]
+    if "integer" not in common and {"integer", "number"} <= {*map(str, one), *map(str, other)}:
+        common.append("integer")
+    return common
+
+
+#: What two values of a keyword that has a list allow together.
+_INTERSECTIONS: Final[Mapping[str, Callable[[list[Any], list[Any]], list[Any]]]] = {
+    "required": _all_names,
+    "enum": _common_values,
+    "type": _common_types,
+}
 
 
 def forms(node: Facts) -> list[Any] | None:
@@ -88,6 +169,11 @@ def as_form(node: Facts) -> Facts:
 
 def is_nullable(node: Facts) -> bool:
     """Return whether a value may be null."""
+    values = node.get("enum")
+    if "enum" in node and None not in as_list(values) and values is not None:
+        return False
+    if "type" not in node and forms(node) is None:
+        return node.get("nullable") is True or values is not None
     is_type = "null" in as_list(node.get("type"))
     return node.get("nullable") is True or is_type or NULL in _with_null(node)
 

@@ -73,7 +73,7 @@ def _from_yaml(text: str, name: str) -> Any:
 
         def get_single_node(self) -> Any:
             """Return the document, which is small once its aliases are written out."""
-            node = super().get_single_node()
+            node: Any = base.get_single_node(self)
             _size(node, {})
             return node
 
@@ -105,10 +105,9 @@ def _size(node: Any, known: dict[int, int]) -> int:
         raise ValueError("it contains itself")
     if size is None:
         known[id(node)] = 0
-        value = getattr(node, "value", None)  # pairs, nodes or a text
-        parts: Any = value if isinstance(value, list) else ()
         size = 1
-        for part in parts:
+        value: Any = getattr(node, "value", None)
+        for part in value if is_list(value) else ():  # of an object, names and values in pairs
             pair: Any = part if isinstance(part, tuple) else (part,)
             size += sum(_size(one, known) for one in pair)
         if size > _MAX_VALUES:

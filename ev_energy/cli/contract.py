@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace) -> int:
     before = facts()
     try:
         after = extract(read_description(arguments.description), keep_unknown=True)
+        report = _without_ignored(changes(before, after), patterns)
     except InvalidDescriptionError as error:
         report_error(str(error))
         return ExitCode.FAILED
-    report = _without_ignored(changes(before, after), patterns)
     require_utf8()
     if arguments.json:
         print(json.dumps(_as_json(report), indent=2, default=str))

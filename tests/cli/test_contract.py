@@ -90,6 +90,27 @@ def reply(document: Document, key: str, status: str = "200") -> Document:
     return found
 
 
+def flows(document: Document) -> Document:
+    found: Document = document["components"]["securitySchemes"]["oauth2"]["flows"]
+    return found
+
+
+def vehicle_class_first(**keywords: Any) -> Edit:
+    """Return the edit that puts keywords before a field that is sent, in an ``allOf``."""
+    return lambda d: schema(d, "VehicleWrite")[FIELDS].update(
+        vehicle_class={"allOf": [keywords, field(d, "VehicleWrite/vehicle_class")]}
+    )
+
+
+def vehicle_first(**keywords: Any) -> Edit:
+    """Return the edit that puts keywords before those of a body, in an ``allOf``."""
+    return lambda d: d["components"]["schemas"].update(
+        VehicleWrite={"allOf": [keywords, schema(d, "VehicleWrite")]}
+    )
+
+
+CODE_FLOW = "authorization oauth2 > flow authorizationCode"
+KEY = {"type": "apiKey", "in": "header", "name": "Key"}
 INLINE = {"name": "email", "in": "query", "schema": {"type": "string"}}
 PATCH = "PATCH /vehicles/{vehicle_id}"
 RESET = "POST /auth/password_reset"
@@ -149,6 +170,63 @@ CASES: dict[str, tuple[Edit, list[str]]] = {
     "operation becomes public": (
         lambda d: operation(d, "GET /timezones").update(security=[]),
         ["GET /timezones > public: added"],
+    ),
+    "flow removed": (
+        lambda d: flows(d).pop("authorizationCode"),
+        ["!API > authorization oauth2 > flow authorizationCode: removed"],
+    ),
+    "flow replaced by another": (
+        lambda d: flows(d)["authorizationCode"].update(
+            scopes=flows(d).pop("clientCredentials")["scopes"]
+        ),
+        [
+            *(
+                f"API > authorization oauth2 > flow authorizationCode > scope {scope}: added"
+                for scope in facts()["scopes"]
+            ),
+            "!API > authorization oauth2 > flow clientCredentials: removed",
+        ],
+    ),
+    "flow added": (
+        lambda d: flows(d).update(implicit={"authorizationUrl": "https://x.example"}),
+        ["API > authorization oauth2 > flow implicit: added"],
+    ),
+    "URL of a flow changed": (
+        lambda d: flows(d)["authorizationCode"].update(authorizationUrl="https://x.example"),
+        [
+            (
+                f"!API > {CODE_FLOW} > authorizationUrl: changed from "
+                '"https://api.ev.energy/o/authorize/" to "https://x.example"'
+            )
+        ],
+    ),
+    "scope of a flow moved to another flow": (
+        lambda d: flows(d)["authorizationCode"]["scopes"].update(
+            {"evse:read": flows(d)["clientCredentials"]["scopes"].pop("evse:read")}
+        ),
+        [
+            "API > authorization oauth2 > flow authorizationCode > scope evse:read: added",
+            "!API > authorization oauth2 > flow clientCredentials > scope evse:read: removed",
+        ],
+    ),
+    "scope of the API removed": (
+        lambda d: flows(d)["clientCredentials"]["scopes"].pop("debug:read"),
+        ["!API > scope debug:read: removed"],
+    ),
+    "type of authorization changed": (
+        lambda d: d["components"]["securitySchemes"]["oauth2"].update(type="http"),
+        ['!API > authorization oauth2 > type: changed from "oauth2" to "http"'],
+    ),
+    "operation authorized in another way": (
+        lambda d: operation(d, "GET /evses").update(security=[{"key": []}]),
+        ["GET /evses > scope evse:read: removed", "!GET /evses > security: added"],
+    ),
+    "operation needs a key beside the token": (
+        lambda d: (
+            d["components"]["securitySchemes"].update(key=KEY),
+            operation(d, "GET /evses")["security"][0].update(key=[]),
+        ),
+        ["API > authorization key: added", "!GET /evses > security: added"],
     ),
     # Parameters
     "optional parameter added": (
@@ -267,6 +345,110 @@ CASES: dict[str, tuple[Edit, list[str]]] = {
     "field of a body not nullable any more": (
         lambda d: body(d, PATCH)[FIELDS]["vehicle_class"].update(type="string"),
         [f"!{PATCH} > body > field vehicle_class > nullable: removed"],
+    ),
+    "field of a body not null by its values": (
+        lambda d: field(d, "VehicleWrite/vehicle_class")["enum"].remove(None),
+        ["!schema VehicleWrite > field vehicle_class > nullable: removed"],
+    ),
+    "values without a type lose null": (
+        lambda d: (
+            field(d, "VehicleWrite/vehicle_class").pop("type"),
+            field(d, "VehicleWrite/vehicle_class")["enum"].remove(None),
+        ),
+        [
+            "!schema VehicleWrite > field vehicle_class > nullable: removed",
+            "schema VehicleWrite > field vehicle_class > type: removed",
+        ],
+    ),
+    # What is false or empty
+    "unevaluated fields refused": (
+        lambda d: schema(d, "VehicleWrite").update(unevaluatedProperties=False),
+        ["!schema VehicleWrite > unevaluatedProperties: added"],
+    ),
+    "only false allowed": (
+        lambda d: field(d, "SavedRouteCreate/favourite").update(const=False),
+        ["!schema SavedRouteCreate > field favourite > const: added"],
+    ),
+    "empty unknown keyword": (
+        lambda d: operation(d, "GET /evses").update(callbacks=[]),
+        ["!GET /evses > callbacks: added"],
+    ),
+    "no value allowed": (
+        lambda d: field(d, "VehicleWrite/description").update(enum=[]),
+        ["!schema VehicleWrite > field description > enum: added"],
+    ),
+    "keywords that say nothing if false": (
+        lambda d: (
+            field(d, "VehicleWrite/description").update(readOnly=False, uniqueItems=False),
+            parameter(d, "page_size").update(required=False, deprecated=False),
+            schema(d, "VehicleWrite").update(minProperties=1),
+        ),
+        ["!schema VehicleWrite > minProperties: added"],
+    ),
+    "required in the wrong place": (
+        lambda d: field(d, "VehicleWrite/description").update(required=True),
+        ["!schema VehicleWrite > field description > required: added"],
+    ),
+    # Parts that a value must fit together
+    "tighter limit in the first part": (
+        lambda d: schema(d, "VehicleWrite")[FIELDS].update(
+            description={"allOf": [{"maxLength": 50}, field(d, "VehicleWrite/description")]}
+        ),
+        ["!schema VehicleWrite > field description > maxLength: changed from 200 to 50"],
+    ),
+    "looser limit in the first part": (
+        lambda d: schema(d, "VehicleWrite")[FIELDS].update(
+            description={"allOf": [{"maxLength": 500}, field(d, "VehicleWrite/description")]}
+        ),
+        ["schema VehicleWrite > field description > notation"],
+    ),
+    "fewer values in the first part": (
+        vehicle_class_first(enum=["PASSENGER", None]),
+        ["!schema VehicleWrite > field vehicle_class > value COMMERCIAL: removed"],
+    ),
+    "fewer types in the first part": (
+        vehicle_class_first(type="string"),
+        ["!schema VehicleWrite > field vehicle_class > nullable: removed"],
+    ),
+    "another type in the first part": (
+        vehicle_class_first(type="integer"),
+        [
+            "!schema VehicleWrite > field vehicle_class > not: added",
+            "!schema VehicleWrite > field vehicle_class > nullable: removed",
+            (
+                "schema VehicleWrite > field vehicle_class > type: "
+                'changed from ["string", "null"] to []'
+            ),
+        ],
+    ),
+    "one value in the first part": (
+        vehicle_class_first(const="PASSENGER"),
+        ["!schema VehicleWrite > field vehicle_class > const: added"],
+    ),
+    "tighter field in the first part": (
+        vehicle_first(properties={"description": {"maxLength": 5}}),
+        ["!schema VehicleWrite > field description > maxLength: changed from 200 to 5"],
+    ),
+    "tighter field beside a reference": (
+        lambda d: operation(d, "POST /vehicles")["requestBody"]["content"].update(
+            {
+                "application/json": {
+                    "schema": {
+                        "$ref": "#/components/schemas/VehicleWrite",
+                        "properties": {"description": {"maxLength": 5}},
+                    }
+                }
+            }
+        ),
+        ["!POST /vehicles > body > field description > maxLength: changed from 200 to 5"],
+    ),
+    "other alternatives in another part": (
+        lambda d: schema(d, "EVSE")[FIELDS].update(
+            user={
+                "allOf": [field(d, "EVSE/user"), {"anyOf": [{"format": "uri"}, {"minLength": 3}]}]
+            }
+        ),
+        ["!schema EVSE > field user > further forms: added"],
     ),
     # Replies
     "error status added": (
@@ -831,6 +1013,70 @@ def test_yaml_may_have_aliases(tmp_path: Path) -> None:
     path.write_text(yaml.safe_dump(document))
     assert "*id001" in path.read_text()
     assert main(["contract", str(path)]) == 2
+
+
+def _references(start: str, node: Callable[[Document], Document]) -> Document:
+    """Return nodes of which each refers to the one before several times."""
+    found: Document = {"D0": {"type": "string", "minLength": 1}}
+    for number in range(1, 40):
+        found[f"D{number}"] = node({"$ref": f"{start}D{number - 1}"})
+    return found
+
+
+COMPONENT = "#/components/schemas/"
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        lambda one: {"allOf": [one, {"allOf": [one]}, {"maxLength": 9}]},
+        lambda one: {"properties": {"a": {"allOf": [one]}, "b": one}, "allOf": [one]},
+        lambda one: {
+            "allOf": [{"properties": {"a": one}}, {"properties": {"a": {"allOf": [one]}}}]
+        },
+    ],
+    ids=["parts", "fields and parts", "fields of parts"],
+)
+def test_schemas_that_refer_to_each_other_often_are_compared(
+    compare: Compare, node: Callable[[Document], Document]
+) -> None:
+    def edit(document: Document) -> None:
+        document["components"]["schemas"].update(_references(COMPONENT, node))
+        last = {"$ref": f"{COMPONENT}D39"}
+        schema(document, "VehicleWrite")[FIELDS]["description"] = last
+        schema(document, "VehicleWrite")[FIELDS]["new"] = last
+
+    assert compare(edit, "--ids").status in {2, 3}
+
+
+def test_references_that_stand_for_billions_of_nodes_are_refused(compare: Compare) -> None:
+    def edit(document: Document) -> None:
+        document["x"] = _references("#/x/", lambda one: {"allOf": [one, one]})
+        schema(document, "EVSE")[FIELDS]["cpid"] = {"$ref": "#/x/D39"}
+
+    done = compare(edit)
+    assert (done.status, done.out) == (1, "")
+    assert done.err == (
+        "error: the description has more than 100,000 references to nodes outside of its "
+        "components, or they refer to each other too often\n"
+    )
+
+
+def test_description_with_too_many_differences_is_refused(compare: Compare) -> None:
+    def edit(document: Document) -> None:
+        schemas: Document = document["components"]["schemas"]
+        names = {name for one in schemas.values() for name in one.get(FIELDS, ())}
+        schemas.update(_references(COMPONENT, lambda one: {FIELDS: dict.fromkeys(names, one)}))
+        for key in facts()["operations"]:
+            found = operation(document, key)["responses"].get("200", {})
+            for media in found.get("content", {}).values():
+                media["schema"] = {"$ref": f"{COMPONENT}D39"}
+
+    done = compare(edit)
+    assert (done.status, done.out) == (1, "")
+    assert done.err == (
+        "error: the description has more than 20,000 differences: it is that of another API\n"
+    )
 
 
 def test_reference_into_the_description_is_followed(compare: Compare) -> None:

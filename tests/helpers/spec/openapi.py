@@ -24,8 +24,6 @@ def document(facts: Facts) -> Document:
     for key, operation in facts["operations"].items():
         method, _, path = key.partition(" ")
         paths.setdefault(path, {})[method.lower()] = _operation(facts, operation)
-    scopes = dict.fromkeys(facts["scopes"], "")
-    flow = {"tokenUrl": facts["token_urls"][0], "scopes": scopes}
     return {
         "openapi": facts["openapi"],
         "info": {"title": "ev.energy", "version": facts["version"]},
@@ -35,7 +33,7 @@ def document(facts: Facts) -> Document:
         "webhooks": {n: {"post": _operation(facts, one)} for n, one in facts["webhooks"].items()},
         "components": {
             "securitySchemes": {
-                "oauth2": {"type": "oauth2", "flows": {"clientCredentials": flow}},
+                name: _scheme(one) for name, one in facts["security_schemes"].items()
             },
             "parameters": {n: _parameter(one) for n, one in facts["parameters"].items()},
             "responses": {n: _response(facts, one) for n, one in facts["responses"].items()},
@@ -47,6 +45,14 @@ def document(facts: Facts) -> Document:
 
 def _reference(section: str, name: str) -> Document:
     return {"$ref": f"#/components/{section}/{name}"}
+
+
+def _scheme(scheme: Mapping[str, Any]) -> Document:
+    flows = {
+        name: {**flow, "scopes": dict.fromkeys(flow["scopes"], "")}
+        for name, flow in scheme["flows"].items()
+    }
+    return {**scheme, "flows": flows}
 
 
 def _told_in_text(node: Mapping[str, Any]) -> Document:
