@@ -18,6 +18,7 @@ import attrs
 import pytest
 from aiohttp import web
 
+import ev_energy
 from ev_energy import Client, ClientCredentials, MemoryBudget
 from ev_energy.simulator import Clock, Simulator
 
@@ -156,7 +157,7 @@ async def test_gauges_have_the_numbers_of_the_api(exporter: Running) -> None:
     assert values["ev_energy_charging_watts"] > 1000 * busy
     assert values["ev_energy_up"] == 1
     assert values["ev_energy_age_seconds"] == 0
-    assert values['ev_energy_build_info{ev_energy="0.2.0"}'] == 1
+    assert values[f'ev_energy_build_info{{ev_energy="{ev_energy.__version__}"}}'] == 1
 
 
 async def test_budget_is_shown_as_the_client_counts_it(exporter: Running) -> None:
