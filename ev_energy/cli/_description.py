@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from ev_energy._contract.change import is_list, is_object
 from ev_energy._contract.extract import InvalidDescriptionError
@@ -108,7 +108,7 @@ def _size(node: Any, known: dict[int, int]) -> int:
         size = 1
         value: Any = getattr(node, "value", None)
         for part in value if is_list(value) else ():  # of an object, names and values in pairs
-            pair: Any = part if isinstance(part, tuple) else (part,)
+            pair = cast("tuple[Any, ...]", part) if isinstance(part, tuple) else (part,)
             size += sum(_size(one, known) for one in pair)
         if size > _MAX_VALUES:
             raise ValueError(f"its aliases stand for more than {_MAX_VALUES:,} values")

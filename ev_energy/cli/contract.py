@@ -156,6 +156,10 @@ def _as_json(report: _Report) -> dict[str, Any]:
 
 
 def _as_text(report: _Report, usage: Usage) -> Iterator[str]:
+    count = count_of(len(report.ignored), "change")
+    if not report.changes and report.ignored:
+        yield f"All differences are ignored ({count})."
+        return
     if not report.changes:
         yield f"No difference: version {__version__} fits this description."
     for is_breaking, title in (
@@ -168,7 +172,7 @@ def _as_text(report: _Report, usage: Usage) -> Iterator[str]:
             yield ""
             yield from _grouped(selected, usage)
     if report.ignored:
-        yield f"{count_of(len(report.ignored), 'change')} ignored."
+        yield f"{count} ignored."
 
 
 def _grouped(selected: list[Change], usage: Usage) -> Iterator[str]:

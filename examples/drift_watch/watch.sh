@@ -39,7 +39,7 @@ if [[ -n $numbers ]]; then mapfile -t issues <<< "$numbers"; fi
 
 if [[ -z $title ]]; then
   for number in "${issues[@]}"; do
-    gh issue close "$number" --comment "The SDK fits the description of the API again."
+    gh issue close "$number" --comment "$(cat "$report")"
   done
   exit 0
 fi
@@ -49,8 +49,16 @@ fi
   echo
   # A fence of tildes, as the report has backquotes. An issue has at most 65,536 characters.
   echo "~~~~~~text"
-  head -c 60000 "$report"
-  echo "~~~~~~"
+  if [[ $(wc -c < "$report") -le 60000 ]]; then
+    cat "$report"
+    echo "~~~~~~"
+  else
+    # The last line is cut off somewhere, perhaps within a character.
+    head -c 60000 "$report" | sed '$d'
+    echo "~~~~~~"
+    echo
+    echo "The report is too long for an issue: this is its beginning. The log of the run has all of it."
+  fi
 } > "$body"
 
 if [[ ${#issues[@]} -eq 0 ]]; then

@@ -163,9 +163,40 @@ def test_one_issue_is_opened_updated_and_closed(repository: Repository) -> None:
     assert repository.watch(page_size(50)).returncode == 0
     assert repository.calls() == ["issue list", "issue close"]
     assert not repository.issues["1"]["open"]
+    assert repository.issues["1"]["comments"][-1] == "All differences are ignored (1 change)."
 
     assert repository.watch(page_size(40)).returncode == 0
     assert [number for number, issue in repository.issues.items() if issue["open"]] == ["2"]
+    assert repository.watch(None).returncode == 0
+    assert repository.issues["2"]["comments"][-1].startswith("No difference: version ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", ["x", "xx"])  # one of them cuts a character of two bytes
+def test_long_report_ends_with_a_whole_line_and_a_note(repository: Repository, first: str) -> None:
+    def edit(document: Any) -> None:
+        for schema in document["components"]["schemas"].values():
+            for name in schema.get("properties", {}):
+                schema["properties"][name] = {"pattern": first + "é" * 40}
+
+    assert repository.watch(edit).returncode == 0
+    body: str = repository.issues["1"]["body"]
+    assert 55_000 < len(body) < 65_536
+    report, _, note = body.rpartition("\n~~~~~~\n")
+    assert report.endswith((".", "\n"))
+    assert note == (
+        "\nThe report is too long for an issue: this is its beginning. "
+        "The log of the run has all of it.\n"
+    )
+    repository.calls()
+    assert repository.watch(edit).returncode == 0
+    assert repository.calls() == ["issue list", "issue view"]
+
+
+@pytest.mark.slow
+def test_short_report_is_whole(repository: Repository) -> None:
+    repository.watch(page_size(50))
+    assert repository.issues["1"]["body"].endswith(" refused.\n\n~~~~~~\n")
 
 
 @pytest.mark.slow
