@@ -7,7 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from ev_energy._contract.change import is_list, is_object
 from ev_energy._contract.extract import InvalidDescriptionError
@@ -107,8 +107,9 @@ def _size(node: Any, known: dict[int, int]) -> int:
         known[id(node)] = 0
         size = 1
         value: Any = getattr(node, "value", None)
+        is_mapping = getattr(node, "id", None) == "mapping"
         for part in value if is_list(value) else ():  # of an object, names and values in pairs
-            pair = cast("tuple[Any, ...]", part) if isinstance(part, tuple) else (part,)
+            pair: Any = part if is_mapping else (part,)
             size += sum(_size(one, known) for one in pair)
         if size > _MAX_VALUES:
             raise ValueError(f"its aliases stand for more than {_MAX_VALUES:,} values")
