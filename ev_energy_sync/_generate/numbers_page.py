@@ -72,7 +72,7 @@ Two figures in a cell are with uvloop, and with the event loop of asyncio.
 - The peers do less. httpx makes dictionaries. The client that openapi-python-client generates
   makes models, and has no pages and no retries.
 - An empty cell was not measured.
-- The project set itself {targets} targets before the code was written, and misses {missed} of them
+- The project set itself {targets} targets, and misses {missed} of them
   ([why](https://ev-energy.example/{source}#why-targets-are-missed)):
 
 {missed_rows}
