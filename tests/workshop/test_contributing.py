@@ -22,7 +22,8 @@ import pytest
 ROOT: Final = Path(__file__).parents[2]
 
 _NOT_COPIED: Final = shutil.ignore_patterns(
-    ".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "build", "dist", "*.egg-info"
+    *(".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "*.egg-info"),
+    *("build", "dist", "site"),
 )
 _STEP: Final = re.compile(r"^\d+\. \*\*(.+?)\.?\*\*", re.MULTILINE)
 _BLOCK: Final = re.compile(
