@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import runpy
 import shutil
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -18,11 +20,16 @@ from ev_energy import __version__
 ROOT = Path(__file__).parents[2]
 TAG = f"v{__version__}"
 HEADING = f"## {__version__} - "
-CHECKS = runpy.run_path(str(ROOT / ".ci" / "check_release.py"))
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.shows_secrets("files", reason="the clone has the tests, with their secrets"),
 ]
+
+
+@functools.cache
+def checks() -> dict[str, Any]:
+    """Return what the script defines. The sdist, in which this module is imported, lacks it."""
+    return runpy.run_path(str(ROOT / ".ci" / "check_release.py"))
 
 
 @pytest.fixture
@@ -75,12 +82,12 @@ def test_tag_and_version_must_be_those_of_the_package(checkout: Path) -> None:
 @pytest.mark.parametrize("version", ["1.0.0.dev0", "1.0", "1.0.0rc1.dev2"])
 def test_version_must_be_that_of_a_release(version: str) -> None:
     expected = f"{version} is not the version of a release: it must be X.Y.Z, or X.Y.ZrcN"
-    assert list(CHECKS["faults_of_version"](f"v{version}", version)) == [expected]
+    assert list(checks()["faults_of_version"](f"v{version}", version)) == [expected]
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "1.2.30", "1.0.0rc1"])
 def test_releases_have_versions_without_dev(version: str) -> None:
-    assert not list(CHECKS["faults_of_version"](f"v{version}", version))
+    assert not list(checks()["faults_of_version"](f"v{version}", version))
 
 
 def test_workflow_checks_the_tag_before_it_builds() -> None:
@@ -105,13 +112,13 @@ def test_version_is_never_released_twice(checkout: Path) -> None:
 def test_changelog_must_have_the_date_of_a_day(date: str) -> None:
     expected = f"CHANGELOG.md has '## 1.0.0 - {date}': write a date such as 2026-12-01"
     text = f"# Changelog\n\n## 1.0.0 - {date}\n\n## 0.9.0 - 2026-01-01\n"
-    assert list(CHECKS["faults_of_changelog"]("1.0.0", text)) == [expected]
-    assert not list(CHECKS["faults_of_changelog"]("0.9.0", text))
+    assert list(checks()["faults_of_changelog"]("1.0.0", text)) == [expected]
+    assert not list(checks()["faults_of_changelog"]("0.9.0", text))
 
 
 def test_changelog_must_have_the_version() -> None:
     expected = "CHANGELOG.md has no section '## 1.0.0 - DATE'"
-    assert list(CHECKS["faults_of_changelog"]("1.0.0", "## 1.0.01 - 2026-01-01\n")) == [expected]
+    assert list(checks()["faults_of_changelog"]("1.0.0", "## 1.0.01 - 2026-01-01\n")) == [expected]
 
 
 def test_what_is_published_has_real_addresses_and_says_so(checkout: Path) -> None:
@@ -128,11 +135,11 @@ def test_what_is_published_has_real_addresses_and_says_so(checkout: Path) -> Non
 def test_names_that_the_next_release_is_compared_with_are_of_this_one(tmp_path: Path) -> None:
     for which in ("public", "released"):
         (tmp_path / f"{which}_names.txt").write_text(f"{which}\n")
-    (refusal,) = CHECKS["faults_of_names"](tmp_path)
+    (refusal,) = checks()["faults_of_names"](tmp_path)
     command = "python -m tests.workshop.frozen.write --released"
     assert refusal == f"released_names.txt is of another release: {command}"
     (tmp_path / "released_names.txt").write_text("public\n")
-    assert not list(CHECKS["faults_of_names"](tmp_path))
+    assert not list(checks()["faults_of_names"](tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -153,9 +160,9 @@ def test_addresses_of_files_must_name_tag_and_path(pattern: str) -> None:
         f"pyproject.toml: file-url is '{pattern}': it must begin with {source}/, "
         "and contain {ref} and {path}"
     )
-    assert list(CHECKS["faults_of_addresses"](project)) == [expected]
+    assert list(checks()["faults_of_addresses"](project)) == [expected]
     project["tool"]["ev-energy"]["file-url"] = source + "/blob/{ref}/{path}"
-    assert not list(CHECKS["faults_of_addresses"](project))
+    assert not list(checks()["faults_of_addresses"](project))
 
 
 def test_first_release_is_prepared_as_the_page_says(checkout: Path) -> None:
