@@ -170,7 +170,7 @@ def as_form(node: Facts) -> Facts:
 def is_nullable(node: Facts) -> bool:
     """Return whether a value may be null."""
     values = node.get("enum")
-    if "enum" in node and None not in as_list(values) and values is not None:
+    if values is not None and None not in as_list(values):
         return False
     if "type" not in node and forms(node) is None:
         return node.get("nullable") is True or values is not None

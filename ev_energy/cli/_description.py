@@ -19,6 +19,7 @@ _MAX_VALUES: Final = 500_000
 _MAX_DIGITS: Final = 4_300
 #: The tags of YAML 1.1 that YAML 1.2, which OpenAPI prescribes, does not have.
 _NOT_IN_YAML_1_2: Final = frozenset({"tag:yaml.org,2002:bool", "tag:yaml.org,2002:timestamp"})
+_TOO_LONG: Final = 10**_MAX_DIGITS
 _LONG_NUMBER: Final = f"a number of more than {_MAX_DIGITS:,} digits"
 _BOOLEAN: Final = re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$")
 
@@ -123,7 +124,7 @@ def _as_json(value: Any) -> Any:
         return {_key(name): _as_json(one) for name, one in value.items()}
     if is_list(value):
         return [_as_json(one) for one in value]
-    if isinstance(value, int) and abs(value) >= 10**_MAX_DIGITS:  # written in base 16 or 60
+    if isinstance(value, int) and abs(value) >= _TOO_LONG:  # written in base 16 or 60
         raise ValueError(f"it has {_LONG_NUMBER}")
     if isinstance(value, dt.date | bytes):  # with an explicit tag
         return str(value)

@@ -302,6 +302,22 @@ def test_step_of_an_own_model_is_carried_out_after_decoding(cls: Any) -> None:
         cls.from_dict({"id": "a", "level": 10, "unheard_of": 1})
 
 
+@pytest.mark.parametrize("data", [{"id": "a"}, {"id": "a", "unheard_of": 1}])
+def test_step_of_an_own_model_before_its_fields_is_carried_out(data: dict[str, Any]) -> None:
+    made = []
+
+    @model
+    class Prepared(Model):
+        id: str
+        evse: Ref[EVSE] | None = None
+
+        def __attrs_pre_init__(self) -> None:
+            made.append(type(self).__name__.removeprefix("_Decoding"))
+
+    assert Prepared.from_dict(data).id == "a"
+    assert "Prepared" in made
+
+
 def test_own_model_may_have_type_variables() -> None:
     decoded = Tagged.from_dict({"id": "a", "evse": f"{ROOT}/evses/evse01"})
     assert type(decoded) is Tagged
