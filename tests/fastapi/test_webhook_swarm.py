@@ -67,8 +67,8 @@ class Swarm:
     def members(self, name: str) -> set[str]:
         return {text.decode() for text in self._redis.smembers(f"{self._prefix}:{name}")}
 
-    def calls(self) -> dict[str, int]:
-        counted = self._redis.hgetall(f"{self._prefix}:calls")
+    def counts(self, name: str) -> dict[str, int]:
+        counted = self._redis.hgetall(f"{self._prefix}:{name}")
         return {name.decode(): int(count) for name, count in counted.items()}
 
     async def wait_for_workers(self, count: int) -> None:
@@ -87,7 +87,7 @@ class Swarm:
             while True:  # until its parent has taken note
                 os.kill(int(pid), 0)
                 await asyncio.sleep(0.01)
-        self.hit |= self.members(f"held:{pid}")
+        self.hit |= {one for one, count in self.counts(f"held:{pid}").items() if count}
         self.kills += 1
         self._redis.srem(f"{self._prefix}:workers", pid)
 
@@ -146,7 +146,7 @@ async def test_each_event_is_handled_once_while_workers_are_killed(
             share = kills * (batch + 1) // batches - kills * batch // batches
             await swarm.send(simulator, count, share)
         assert simulator.webhooks.next_due is None
-    effects, calls = swarm.members("effects"), swarm.calls()
+    effects, calls = swarm.members("effects"), swarm.counts("calls")
     print(
         f"{events} events, {swarm.deliveries} deliveries, {swarm.kills} workers killed while they "
         f"received {len(swarm.hit)} deliveries, {sum(calls.values())} handlers"

@@ -1,8 +1,8 @@
 """A FastAPI application for several workers of uvicorn, which counts what its handlers do.
 
 The environment has ``REDIS_URL``, ``PREFIX`` and ``SECRET``. Keys in Redis, after the prefix:
-``workers`` has the process ids of workers that have started, ``held:PID`` the deliveries that a
-worker is receiving, ``running:PID`` those that it is handling, ``calls`` the number of handlers
+``workers`` has the process ids of workers that have started, ``held:PID`` how often a
+worker is receiving each delivery, ``running:PID`` those that it is handling, ``calls`` the number of handlers
 that ran for each delivery, and ``effects`` the deliveries whose handler has had its effect.
 """
 
@@ -44,11 +44,12 @@ class HoldingReceiver(WebhookReceiver):
     """A receiver that notes which deliveries it is receiving, so that a kill tells which it hit."""
 
     async def receive(self, body: Any, headers: Any) -> WebhookResponse:
-        await redis.sadd(f"{PREFIX}:held:{PID}", headers["svix-id"])
+        # Counted: the repetition of a delivery may be answered while the first one is handled.
+        await redis.hincrby(f"{PREFIX}:held:{PID}", headers["svix-id"], 1)
         try:
             return await super().receive(body, headers)
         finally:
-            await redis.srem(f"{PREFIX}:held:{PID}", headers["svix-id"])
+            await redis.hincrby(f"{PREFIX}:held:{PID}", headers["svix-id"], -1)
 
 
 async def handle(event: Event, delivery: Delivery) -> None:
