@@ -1,9 +1,9 @@
 """A FastAPI application for several workers of uvicorn, which counts what its handlers do.
 
 The environment has ``REDIS_URL``, ``PREFIX`` and ``SECRET``. Keys in Redis, after the prefix:
-``workers`` has the process ids of workers that have started, ``held:PID`` how often a
-worker is receiving each delivery, ``running:PID`` those that it is handling, ``calls`` the number of handlers
-that ran for each delivery, and ``effects`` the deliveries whose handler has had its effect.
+``workers`` has the process ids of workers that have started, ``held:PID`` how often a worker is
+receiving each delivery, ``running:PID`` the deliveries that it is handling, ``calls`` the number of
+handlers that ran for each delivery, and ``effects`` the deliveries whose handler had its effect.
 """
 
 from __future__ import annotations
