@@ -1,23 +1,23 @@
 """JSON to models and back.
 
 Decoding a reply takes up to three passes. Each runs only where the one before it cannot vouch for
-the result, so that a reply that matches the models costs two passes in C and no Python per value:
+the result, so that a reply that matches the models costs one pass in C and no Python per value:
 
-    bytes ──► key guard ──────► strict pass ──────────────────────────► models
-              msgspec looks     msgspec builds  every key is known
-              for unknown keys  the models
-                                    │
-                                    ├─► restoring ────────────────────► models with `.extra`
-                                    │   unknown fields are read again
-                                    │   and put into `.extra`
-                                    │
-                                    └─► lenient pass ─────────────────► models, and drift
-                                        a value has another type, or    for each deviation
-                                        a field is missing: item by
-                                        item, in Python
+    bytes ──► strict pass ──────► counting ───────────────────────────► models
+              msgspec builds      as many members in the models
+              the models          as in the bytes
+                  │                   │
+                  │                   └─► restoring ──────────────────► models with `.extra`
+                  │                       unknown fields are read
+                  │                       again and put into `.extra`
+                  │
+                  └─► lenient pass ───────────────────────────────────► models, and drift
+                      a value has another type, or a field is           for each deviation
+                      missing: item by item, in Python
 
 - The **strict pass** fails as a whole where one value deviates. It says nothing of keys that the
-  models do not know, hence the key guard: msgspec structs of the same names that refuse others.
+  models do not know, hence the counting: a reply with more keys than members in its models has
+  some of those. A second pass of msgspec that refuses other keys takes twice as long.
 - **Restoring** loses no data: it decodes only what the strict pass left out.
 - The **lenient pass** keeps a value of another type as it is, reads a missing field as None and
   keeps an unknown enum value. It is the only pass that knows the path of each deviation, so an
@@ -33,8 +33,9 @@ the event loop a turn there.
 module              contents
 ==================  ==============================================================================
 `decode`            entry points; which pass runs when, and in how large steps
-`strict`            the msgspec decoders and the key guard
+`strict`            the msgspec decoders
 `msgspec_types`     the models as types that msgspec decodes natively
+`unfinished`        the objects that msgspec built, until they are models; counting
 `unknown_fields`    restoring: ``.extra``, aliases, numbers that are no price
 `lenient`           the lenient pass; ``to_dict``
 `fields`            what the fields of a model are, and which of them hold JSON of any shape

@@ -189,6 +189,11 @@ def _contains_free_form(model: Any, expanded: bool) -> bool:
     return any(_is_free_form(field.type) for field in _all_fields(model, expanded=expanded))
 
 
+def has_map(type_: Any) -> bool:
+    """Return whether *type_* holds objects with any keys, outside of models."""
+    return type_ is Any or get_origin(type_) is dict or any(map(has_map, get_args(type_)))
+
+
 def _is_free_form(type_: Any) -> bool:
     return type_ is Any or any(map(_is_free_form, get_args(type_)))
 

@@ -20,7 +20,8 @@ import msgspec
 from ev_energy._codec.drift import DriftKind
 from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy._codec.text import received_timestamp
-from ev_energy._codec.unknown_fields import check_unknown_count, is_price
+from ev_energy._codec.unfinished import is_no_price
+from ev_energy._codec.unknown_fields import check_unknown_count
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import REAL
 from ev_energy.models._base import EXTRA, Model, SingleItem
@@ -276,7 +277,7 @@ def _decimal(value: Any) -> decimal.Decimal:
     if type(value) in {float, int}:
         value = str(value)
     found = decimal.Decimal(value if isinstance(value, decimal.Decimal) else _exactly(str, value))
-    if not is_price(found):
+    if is_no_price(found):
         raise ValueError("expected a decimal number")
     return found
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, cast, get_args, get_origin
 
 from ev_energy._arguments import describe_type
 from ev_energy._codec.fields import fields_of, is_model, is_open_enum, own_annotations, union_args
-from ev_energy._codec.strict import decoders
+from ev_energy._codec.strict import strict_decoder
 from ev_energy.models._base import Annotations, Model
 
 
@@ -24,7 +24,7 @@ def require_model(
     if not _is_built_in(model):
         _check(cast("Any", model), name)
         try:
-            decoders(model, as_list, expanded)
+            strict_decoder(model, as_list, expanded)
         except TypeError as error:  # for example a union of two models
             raise TypeError(f"{name}: {model.__name__} cannot be decoded: {error}") from None
     return model

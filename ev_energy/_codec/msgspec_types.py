@@ -2,91 +2,125 @@
 
 msgspec asks each object that it has built whether it has all its fields. Reading a link makes a
 `Ref`, which took a third of the time of decoding for nothing. So msgspec builds an object of a
-*decoding class*: the same slots without the properties that make links `Ref`. As its last step the
-object is given the class of the model. Python allows that because slots and bases are equal, and
-nothing is copied.
+*decoding class*: the same slots without the properties that make links `Ref`. Afterwards, all
+objects are given the class of their model: see `unfinished`. Python allows that because slots and
+bases are equal, and nothing is copied.
+
+Where a model contains itself, the inner one expects links that are not expanded. A request cannot
+ask for more, and so the depth of what msgspec builds is limited.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import decimal
+import functools
 import types
-from collections.abc import Callable
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
-from ev_energy._codec.fields import fields_of, is_model, union_args
+from ev_energy._codec.fields import fields_of, is_model
+from ev_energy._codec.unfinished import Unfinished, counted_default
 from ev_energy._runtime.build_lock import built_once
-from ev_energy.models._base import NO_EXTRA, Model, model_fields
+from ev_energy.models._base import Model, model_fields
 
-_Classes: TypeAlias = dict[tuple[type[Model], bool], type[Any]]
+#: What a decoding class depends on: its model and, if links in it may be expanded, those of the
+#: models around it that it may contain too; otherwise None.
+_Key: TypeAlias = tuple[type[Model], frozenset[type[Model]] | None]
+_Classes: TypeAlias = dict[_Key, type[Any]]
 #: The complete decoding classes. Classes that are being made are in the dictionary of their build.
 _decoding_classes: Final[_Classes] = {}
+#: The attribute of a decoding class with its `Unfinished`.
+_UNFINISHED: Final = "_unfinished"
+
+
+class NativeType(msgspec.Struct, frozen=True):
+    """A type that msgspec decodes, and the objects of the decoding classes in it."""
+
+    type: Any
+    unfinished: tuple[Unfinished, ...]
 
 
 @built_once
-def msgspec_type(type_: Any, *, expanded: bool = True) -> Any:
+def native_type(type_: Any, *, expanded: bool = True) -> NativeType:
     """Return *type_* with decoding classes in place of the models.
 
     Unless *expanded*, a link must be a URL, and the models of resources behind links are not
     looked at.
+
+    Raises:
+        TypeError: A model contains itself otherwise than by a link.
     """
     building: _Classes = {}
-    result = _msgspec_type(type_, expanded, building)
+    result = _native(type_, expanded, (), building)
     # msgspec caches what it knows about a class on the class, and publishes that before it is
     # complete. Making a decoder here completes it before another thread can see the class.
     msgspec.json.Decoder[Any](result)
     _decoding_classes.update(building)
-    return result
+    return NativeType(result, _unfinished_in(result))
 
 
-def _msgspec_type(type_: Any, expanded: bool, building: _Classes) -> Any:
+def _native(type_: Any, expanded: bool, path: tuple[_Key, ...], building: _Classes) -> Any:
     if is_model(type_):
-        return _decoding_class(type_, expanded, building)
-    origin = get_origin(type_)
+        return _decoding_class(type_, expanded, path, building)
+    origin, arguments = get_origin(type_), get_args(type_)
     if origin in {types.UnionType, Union}:
         # Of `Decimal | str`, msgspec decodes a string to the number; another string is left to the
         # lenient pass.
-        alternatives = [
-            arg for arg in union_args(type_) if arg is not str or not _is_formatted_string(type_)
-        ]
+        if not {decimal.Decimal, dt.time}.isdisjoint(arguments):
+            arguments = tuple(arg for arg in arguments if arg is not str)
         # Through Any: checkers reject a union that is made at run time.
         return cast(Any, Union)[
-            tuple(_msgspec_type(arg, expanded, building) for arg in alternatives)
+            tuple(_native(argument, expanded, path, building) for argument in arguments)
         ]
-    if origin in {tuple, list}:
-        items = tuple(_msgspec_type(argument, expanded, building) for argument in get_args(type_))
+    if origin in {tuple, list, dict}:
+        items = tuple(_native(argument, expanded, path, building) for argument in arguments)
         return types.GenericAlias(origin, items)
     return type_
 
 
-def _is_formatted_string(type_: Any) -> bool:
-    return not {decimal.Decimal, dt.time}.isdisjoint(union_args(type_))
-
-
-def _decoding_class(model: type[Model], expanded: bool, building: _Classes) -> type[Any]:
-    key = model, expanded
+def _decoding_class(
+    model: type[Model], expanded: bool, path: tuple[_Key, ...], building: _Classes
+) -> type[Any]:
+    around = {outer for outer, outer_around in path if outer_around is not None}
+    key: _Key = model, None
+    if expanded and model not in around:
+        key = model, _models_inside(cast(Any, model)) & around
     if found := _decoding_classes.get(key) or building.get(key):
         return found
-    if not _needs_decoding_class(model, set()):
-        building[key] = model
-        return model
-    return _make_decoding_class(model, expanded, building)
+    if key in path:
+        raise TypeError(f"{model.__name__} contains itself, which only a link may")
+    building[key] = made = _make_decoding_class(key, path, building)
+    return made
 
 
-def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes) -> type[Any]:
+@functools.cache
+def _models_inside(model: Any) -> frozenset[type[Model]]:
+    """Return the models that may be inside *model*, behind links too."""
+    found: set[type[Model]] = set()
+    queue: list[Any] = [model]
+    while queue:
+        inner = {one for field in fields_of(queue.pop()).values() for one in field.models}
+        queue += inner - found
+        found |= inner
+    return frozenset(found)
+
+
+def _make_decoding_class(key: _Key, path: tuple[_Key, ...], building: _Classes) -> type[Any]:
+    model, around = key
+    unfinished = Unfinished(model)
     namespace = {
-        # By these, msgspec knows the fields and the last step of an attrs class. JSON never has the
-        # unknown fields, and msgspec looks for an optional field that is absent by raising an
-        # error: 7 % of the instructions of decoding an EVSE.
-        "__attrs_attrs__": model_fields(model),
-        "__attrs_post_init__": _last_step(model),
+        # By these, msgspec knows the fields and the last step of an attrs class. The unknown fields
+        # are not among them: JSON never has them, and msgspec looks for an optional field that is
+        # absent by raising an error, which took 7 % of the instructions of decoding an EVSE.
+        "__attrs_attrs__": tuple(map(counted_default, model_fields(model))),
+        "__attrs_post_init__": unfinished.last_step,
         # Not those of a frozen model. With both, Python sets attributes without a call.
         "__setattr__": object.__setattr__,
         "__delattr__": object.__delattr__,
         "__module__": model.__module__,  # which forward references are names of
+        _UNFINISHED: unfinished,
         # What a user's own model may have: a step before the fields are set, and type variables.
         **{
             name: vars(model)[name]
@@ -99,41 +133,22 @@ def _make_decoding_class(model: type[Model], expanded: bool, building: _Classes)
     if "__slots__" in vars(model):
         namespace["__slots__"] = vars(model)["__slots__"]
     decoding_class = type(f"_Decoding{model.__name__}", model.__bases__, namespace)
-    building[model, expanded] = decoding_class  # for cycles of links
-    fields = fields_of(model, expanded=expanded).items()
+    expanded = around is not None
     decoding_class.__annotations__ = {
-        name: _msgspec_type(field.type, expanded, building) for name, field in fields
+        name: _native(field.type, expanded, (*path, key), building)
+        for name, field in fields_of(model, expanded=expanded).items()
     }
     return decoding_class
 
 
-def _last_step(model: type[Model]) -> Callable[[Any], None]:
-    """Return the function that makes a *model* of an object of its decoding class."""
-
-    def finish(self: Any) -> None:
-        self._extra = NO_EXTRA
-        self.__class__ = model
-
-    post_init: Callable[[Any], None] | None = getattr(model, "__attrs_post_init__", None)
-    if post_init is None:
-        return finish
-    own_step = post_init
-
-    def finish_and_call(self: Any) -> None:
-        finish(self)
-        own_step(self)
-
-    return finish_and_call
-
-
-def _needs_decoding_class(model: type[Model], seen: set[type[Model]]) -> bool:
-    """Return whether *model*, or a model inside it, has a link or a formatted string."""
-    if model in seen:
-        return False
-    seen.add(model)
-    return any(
-        isinstance(vars(model).get(field.name), property)
-        or (str in union_args(field.type) and _is_formatted_string(field.type))
-        or any(_needs_decoding_class(inner, seen) for inner in field.models)
-        for field in fields_of(model, expanded=False).values()
-    )
+def _unfinished_in(type_: Any) -> tuple[Unfinished, ...]:
+    """Return the unfinished objects of each decoding class in *type_*."""
+    found: dict[type[Any], Unfinished] = {}
+    queue: list[Any] = [type_]
+    while queue:
+        current = queue.pop()
+        if isinstance(current, type) and _UNFINISHED in vars(current) and current not in found:
+            found[current] = vars(current)[_UNFINISHED]
+            queue += current.__annotations__.values()
+        queue += get_args(current)
+    return tuple(found.values())

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ev_energy._runtime.lazy_pattern import lazy_pattern
 from ev_energy.models._json import MAX_DEPTH, exceeds_depth, loads
 
 TOO_DEEP: Final = "nested too deeply"
@@ -25,6 +26,8 @@ _TYPE_BY_CLASS: Final = {
     "str": "a string",
 }
 _SCALAR: Final = "a number or a boolean"
+_SPACE, _LF, _TAB, _CR, _BACKSLASH = b" \n\t\r\\"
+_SPACED_KEY_END: Final = lazy_pattern(rb'"[ \n\r\t]++:')
 
 
 class DecodeFailure(Exception):  # noqa: N818  (the caller turns it into the public DecodeError)
@@ -48,6 +51,21 @@ def failure_of(error: Exception) -> DecodeFailure:
     if isinstance(error, RecursionError):
         return DecodeFailure(TOO_DEEP)
     return NotJsonFailure(f"not JSON: {str(error).removeprefix('JSON is malformed: ')}")
+
+
+def count_keys(body: bytes) -> int:
+    """Return how many keys the objects of *body*, which is JSON, have; repeated ones count too.
+
+    The number is never too low. It is too high where a string begins with a colon, or a key ends
+    with a backslash.
+    """
+    # Python looks for a byte ten times as fast as for two, if the byte is given as a number.
+    if (_SPACE in body and b" :" in body) or _LF in body or _TAB in body or _CR in body:
+        body = _SPACED_KEY_END.sub(b'":', body)
+    keys = body.count(b'":')
+    if _BACKSLASH in body and b'\\\\":' not in body:
+        keys -= body.count(b'\\":')  # an escaped quote inside a string
+    return keys
 
 
 def raw_items(body: bytes, path: str) -> list[Any]:

@@ -6,7 +6,6 @@ under its alias is set, and a decimal that cannot be calculated with becomes the
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Sequence, Sized
 from typing import Any, Final, cast
 
@@ -14,8 +13,9 @@ import msgspec
 
 from ev_energy._codec.drift import Drift, DriftKind, Reporter
 from ev_energy._codec.fields import field_names, fields_of, union_args
-from ev_energy._codec.msgspec_types import msgspec_type
 from ev_energy._codec.raw_json import TOO_DEEP, DecodeFailure, free_form, raw_fields, raw_items
+from ev_energy._codec.strict import convert
+from ev_energy._codec.unfinished import is_no_price
 from ev_energy.models._base import EXTRA, Model
 from ev_energy.models._json import (
     MAX_DEPTH,
@@ -32,8 +32,6 @@ from ev_energy.models._refs import Ref
 #: one: each model in it may have a thousand unknown members, all of which are reported.
 _ITEMS_PER_STEP: Final = 20
 _MANY_VALUES: Final = 10_000
-#: The range of a float, which programs agree on (RFC 8259 §6).
-_MAX_EXPONENT: Final = 308
 
 
 def restore_reply(body: bytes, built: Any, path: str, report: Reporter) -> Steps[None]:
@@ -72,25 +70,32 @@ def restore_unknown_fields(data: Any, built: Any, path: str, report: Reporter) -
 def _restore(data: Any, built: Any, path: list[str], report: Reporter) -> None:
     if built.__class__ is Ref:
         built = built.resource
-    if isinstance(built, tuple) and data.__class__ in {list, dict}:
+    if isinstance(built, tuple | list) and data.__class__ in {list, dict}:
         data = data if data.__class__ is list else [data]  # one model in place of a list
         for index, item in enumerate(cast("Sequence[Any]", built)):
             _restore(data[index], item, [*path, f"[{index}]"], report)
+    elif data.__class__ is dict and isinstance(built, dict):
+        for key, one in cast("dict[str, Any]", built).items():
+            _restore(data[key], one, [*path, f".{key}"], report)
     elif data.__class__ is dict and isinstance(built, Model):
-        names = field_names(cast(Any, type(built)))
-        if names.decimals:
-            _restore_decimals(data, built, names.decimals, path, report)
-        if not data.keys() <= names.known:
-            unknown = {name: value for name, value in data.items() if name not in names.known}
-            _set_aliased_fields(built, unknown)
-            if unknown:
-                check_unknown_count(unknown, path)
-                object.__setattr__(built, EXTRA, unknown)
-                report.unknown_members(built.__class__, unknown, path)
-        for name in names.nested:
-            value = data.get(name)
-            if value.__class__ is dict or value.__class__ is list:
-                _restore(value, getattr(built, name), [*path, f".{name}"], report)
+        _restore_model(data, built, path, report)
+
+
+def _restore_model(data: dict[str, Any], built: Model, path: list[str], report: Reporter) -> None:
+    names = field_names(cast(Any, type(built)))
+    if names.decimals:
+        _restore_decimals(data, built, names.decimals, path, report)
+    if not data.keys() <= names.known:
+        unknown = {name: value for name, value in data.items() if name not in names.known}
+        _set_aliased_fields(built, unknown)
+        if unknown:
+            check_unknown_count(unknown, path)
+            object.__setattr__(built, EXTRA, unknown)
+            report.unknown_members(built.__class__, unknown, path)
+    for name in names.nested:
+        value = data.get(name)
+        if value.__class__ is dict or value.__class__ is list:
+            _restore(value, getattr(built, name), [*path, f".{name}"], report)
 
 
 class _Remainder:
@@ -106,11 +111,15 @@ class _Remainder:
             raise DecodeFailure(TOO_DEEP)
         if built.__class__ is Ref:
             built = built.resource
-        if isinstance(built, tuple):
+        if isinstance(built, tuple | list):
             # The API may send one model in place of a list.
             items = raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
             pairs = zip(items, cast("Sequence[Any]", built), strict=True)
             return [self.of(bytes(item), one, depth + 1) for item, one in pairs]
+        if isinstance(built, dict):
+            raw = raw_fields(body)
+            values = cast("dict[str, Any]", built).items()
+            return {name: self.of(bytes(raw[name]), one, depth + 1) for name, one in values}
         if not isinstance(built, Model):
             return None
         names = field_names(cast(Any, type(built)))
@@ -144,21 +153,13 @@ def check_unknown_count(unknown: Sized, path: Sequence[str]) -> None:
         raise LimitReached(message, "unknown_members")
 
 
-def is_price(number: decimal.Decimal) -> bool:
-    """Return whether *number* can be compared, hashed and formatted.
-
-    NaN and infinity cannot, and the integer of a price of ``1e999999999`` takes a gigabyte.
-    """
-    return number.is_finite() and (not number or number.adjusted() <= _MAX_EXPONENT)
-
-
 def _restore_decimals(
     data: Any, built: Model, names: Sequence[str], path: Sequence[str], report: Reporter
 ) -> None:
     """Replace each decimal number that is not a price by the value that the API sent."""
     for name in names:
         number = getattr(built, name)
-        if number.__class__ is not decimal.Decimal or is_price(number):
+        if not is_no_price(number):
             continue
         original = data.get(name)
         is_string = isinstance(original, str)
@@ -176,7 +177,7 @@ def _set_aliased_fields(built: Model, unknown: dict[str, Any]) -> None:
     for field in fields_of(type(built)).values():
         if field.alias in unknown and getattr(built, field.name) is None:
             try:
-                value = msgspec.convert(unknown[field.alias], msgspec_type(field.type))
+                value = convert(unknown[field.alias], field.type)
             except msgspec.ValidationError:
                 continue
             object.__setattr__(built, field.name, value)
