@@ -1,4 +1,4 @@
-"""Count the instructions of a GET with cachegrind: without a clock, other work does not disturb it.
+"""Count the instructions of calls with cachegrind: without a clock, other work does not disturb it.
 
 Only those of this process are counted, not those of the kernel. `python bench_instructions.py CASE
 URL COUNT` runs one case.
@@ -14,25 +14,36 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import clients
 import peers
 from clients import Get
 from harness import HERE, Row, Settings, Skip, server
 
-#: Calls of the two runs whose difference is measured: start and end are the same in both.
-_COUNTS: Final = (50, 250)
-#: Calls before those, which fill caches.
-_WARM_UP: Final = 60
+#: What is counted of a case: a function that is called with a number.
+Step = Callable[[int], Awaitable[object]]
+Connect = Callable[[str], AbstractAsyncContextManager[Step]]
+#: Items of the listing, in pages of 100.
+_ITEMS: Final = 500
+
+
+class Case(NamedTuple):
+    """One way to do something, and how often it is done to be counted."""
+
+    connect: Connect
+    counts: tuple[int, int]
+    """Steps of the two runs whose difference is measured: start and end are the same in both."""
+    warm_up: int
+    """Steps before those, which fill caches."""
 
 
 def rows(settings: Settings) -> Iterator[Row]:
     peers.need("orjson")
-    with server() as url:
+    with server(_ITEMS) as url:
         if settings.quick:  # shows that all cases run
             for name in _CASES:
                 _process([], name, url, 1)
@@ -41,15 +52,22 @@ def rows(settings: Settings) -> Iterator[Row]:
         if shutil.which("valgrind") is None:
             raise Skip("needs valgrind")
         found = {name: _instructions(name, url) for name in _CASES}
-    for name in list(found)[1:]:
-        note = f"{found[name] / 1e3:,.0f} thousand over {found['raw'] / 1e3:,.0f}"
-        yield Row(f"instructions of a GET: {name}", found[name] / found["raw"], note=note)
+    for name in _GETS[1:]:
+        yield _row(f"instructions of a GET: {name}", found[name], found[_GETS[0]])
+    for what in clients.LISTS:
+        ours, by_hand = found[f"{what}: client"], found[f"{what}: raw"]
+        yield _row(f"instructions of {_ITEMS} {what}", ours, by_hand)
+
+
+def _row(title: str, instructions: float, by_hand: float) -> Row:
+    note = f"{instructions / 1e3:,.0f} thousand over {by_hand / 1e3:,.0f}"
+    return Row(title, instructions / by_hand, note=note)
 
 
 def _instructions(name: str, url: str) -> float:
-    """Return the instructions of one call."""
-    fewer, more = (_total(name, url, count) for count in _COUNTS)
-    return (more - fewer) / (_COUNTS[1] - _COUNTS[0])
+    """Return the instructions of one step."""
+    fewer, more = _CASES[name].counts
+    return (_total(name, url, more) - _total(name, url, fewer)) / (more - fewer)
 
 
 def _total(name: str, url: str, count: int) -> int:
@@ -122,20 +140,51 @@ def _client(**options: Any) -> Callable[[str], AbstractAsyncContextManager[Get]]
     return connect
 
 
-_CASES: Final[dict[str, Callable[[str], AbstractAsyncContextManager[Get]]]] = {
-    "raw": _raw,
-    "headers of a call": _with_headers,
-    "headers of a call, and a model": _with_model,
-    "client without a budget": _client(budget=None),
-    "client": _client(),
+def _gets(connect: Callable[[str], AbstractAsyncContextManager[Get]]) -> Case:
+    @asynccontextmanager
+    async def steps(url: str) -> AsyncIterator[Step]:
+        async with connect(url) as get:
+
+            async def step(number: int) -> None:
+                assert await get(clients.IDS[number]), "the reply was not decoded"
+
+            yield step
+
+    return Case(steps, (50, 250), 60)
+
+
+def _walks(connect: clients.Factory, what: str) -> Case:
+    @asynccontextmanager
+    async def steps(url: str) -> AsyncIterator[Step]:
+        async with connect(url) as contender:
+
+            async def step(_: int) -> None:
+                assert await contender.count_items(what) == _ITEMS, "items are missing"
+
+            yield step
+
+    return Case(steps, (2, 8), 3)
+
+
+_CASES: Final[dict[str, Case]] = {
+    "raw": _gets(_raw),
+    "headers of a call": _gets(_with_headers),
+    "headers of a call, and a model": _gets(_with_model),
+    "client without a budget": _gets(_client(budget=None)),
+    "client": _gets(_client()),
 }
+_GETS: Final = tuple(_CASES)
+for _what in clients.LISTS:
+    _CASES[f"{_what}: raw"] = _walks(clients.raw, _what)
+    _CASES[f"{_what}: client"] = _walks(clients.ours, _what)
 
 
 async def _run(name: str, url: str, count: int) -> None:
     gc.disable()
-    async with _CASES[name](url) as get:
-        for number in range(_WARM_UP + count):
-            assert await get(clients.IDS[number]), "the reply was not decoded"
+    case = _CASES[name]
+    async with case.connect(url) as step:
+        for number in range(case.warm_up + count):
+            await step(number)
 
 
 if __name__ == "__main__":
