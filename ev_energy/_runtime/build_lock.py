@@ -14,7 +14,6 @@ module.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import threading
@@ -25,17 +24,42 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+#: The locks that each fork holds, in the order in which they were made.
+_locks: Final[list[threading.RLock]] = []
+_held: list[threading.RLock] = []
+
+
 def hold_over_forks(lock: threading.RLock) -> None:
     """Make each fork acquire *lock* first, so that no child inherits it in a locked state."""
+    _locks.append(lock)
 
-    def release() -> None:
-        # A fork that waited for the import that registers this has not acquired the lock.
-        with contextlib.suppress(RuntimeError):
+
+def _acquire_all() -> None:
+    """Acquire the locks; the last one first, since its holder may build something."""
+    while True:
+        locks = _locks[::-1]
+        for lock in locks:
+            lock.acquire()
+        if len(locks) == len(_locks):
+            break
+        # An import that this waited for has made another one, which a thread may hold by now.
+        for lock in locks:
             lock.release()
+    _held.extend(locks)
 
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=lock.acquire, after_in_parent=release, after_in_child=release)
 
+def _release_all() -> None:
+    # All are taken from the list while this thread has the locks: the next fork uses it after that.
+    locks = _held.copy()
+    _held.clear()
+    for lock in locks:
+        lock.release()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_acquire_all, after_in_parent=_release_all, after_in_child=_release_all
+    )
 
 #: Reentrant, since building one thing builds others, and a signal handler may do so in between.
 #: Held over forks, since the child would have a half-done import without the thread that runs it.

@@ -175,6 +175,47 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 """
 
 
+FORK_BEFORE_LOCK = """
+import os, sys, threading, warnings
+warnings.simplefilter("ignore", DeprecationWarning)  # 3.12: threads and fork
+from ev_energy._runtime.build_lock import build_lock, hold_over_forks
+lock = threading.RLock()
+is_held, is_forking = threading.Event(), threading.Event()
+def build():
+    with build_lock:
+        is_held.set()
+        is_forking.wait()
+        hold_over_forks(lock)  # as a module does while it is imported
+        lock.acquire()
+    for _ in range(3_000_000):  # other threads run meanwhile
+        pass
+    lock.release()
+os.register_at_fork(before=is_forking.set)  # the last that is registered is called first
+thread = threading.Thread(target=build)
+thread.start()
+is_held.wait()
+child = os.fork()
+is_free = lock.acquire(timeout=10)
+if child == 0:
+    os._exit(0 if is_free else 1)
+thread.join()
+assert is_free
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
+def test_fork_waits_for_a_lock_that_was_made_while_it_waited() -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", FORK_BEFORE_LOCK],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork, which Windows lacks")
 def test_fork_during_an_import_leaves_no_lock_held_and_prints_nothing() -> None:
     result = subprocess.run(
