@@ -80,6 +80,7 @@ async def _stalls(
     """
     cases = {name: _turns(contenders[name].count_items, what, pages) for name in ("ours", "raw")}
     cases["no garbage collection"] = _without_collections(cases["ours"])
+    cases["after gc.freeze()"] = _frozen(cases["ours"])
     times = await _measure(cases, settings.rounds(9))
     longest = {
         name: [statistics.median(found[rank] for found in each) * 1e3 for rank in (0, 1)]
@@ -124,6 +125,20 @@ def _without_collections(measure: Measure) -> Measure:
             return await measure()
         finally:
             gc.enable()
+
+    return run
+
+
+def _frozen(measure: Measure) -> Measure:
+    """Exempt from collections what is there before, as a program can once it has started."""
+
+    async def run() -> Times:
+        gc.collect()
+        gc.freeze()
+        try:
+            return await measure()
+        finally:
+            gc.unfreeze()
 
     return run
 
