@@ -1,7 +1,7 @@
 """JSON to models and back.
 
 Decoding a reply takes up to three passes. Each runs only where the one before it cannot vouch for
-the result, so that a reply that matches the models costs one pass in C and no Python per value:
+the result, so that a reply that matches the models costs one pass in C and a short step per model:
 
     bytes ──► strict pass ──────► counting ───────────────────────────► models
               msgspec builds      as many members in the models
@@ -35,7 +35,7 @@ module              contents
 `decode`            entry points; which pass runs when, and in how large steps
 `strict`            the msgspec decoders
 `msgspec_types`     the models as types that msgspec decodes natively
-`unfinished`        the objects that msgspec built, until they are models; counting
+`member_count`      how many members of the JSON are in the models
 `unknown_fields`    restoring: ``.extra``, aliases, numbers that are no price
 `lenient`           the lenient pass; ``to_dict``
 `fields`            what the fields of a model are, and which of them hold JSON of any shape

@@ -19,8 +19,8 @@ import msgspec
 
 from ev_energy._codec.drift import DriftKind
 from ev_energy._codec.fields import fields_of, is_model, union_args
+from ev_energy._codec.member_count import is_no_price
 from ev_energy._codec.text import received_timestamp
-from ev_energy._codec.unfinished import is_no_price
 from ev_energy._codec.unknown_fields import check_unknown_count
 from ev_energy._runtime.build_lock import built_once
 from ev_energy._runtime.clocks import REAL

@@ -2,9 +2,9 @@
 
 msgspec asks each object that it has built whether it has all its fields. Reading a link makes a
 `Ref`, which took a third of the time of decoding for nothing. So msgspec builds an object of a
-*decoding class*: the same slots without the properties that make links `Ref`. Afterwards, all
-objects are given the class of their model: see `unfinished`. Python allows that because slots and
-bases are equal, and nothing is copied.
+*decoding class*: the same slots without the properties that make links `Ref`. As its last step the
+object is given the class of the model. Python allows that because slots and bases are equal, and
+nothing is copied.
 
 Where a model contains itself, the inner one expects links that are not expanded. A request cannot
 ask for more, and so the depth of what msgspec builds is limited.
@@ -16,12 +16,13 @@ import datetime as dt
 import decimal
 import functools
 import types
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
 from ev_energy._codec.fields import fields_of, is_model
-from ev_energy._codec.unfinished import Unfinished, counted_default
+from ev_energy._codec.member_count import decoded_field, last_step
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model, model_fields
 
@@ -31,19 +32,10 @@ _Key: TypeAlias = tuple[type[Model], frozenset[type[Model]] | None]
 _Classes: TypeAlias = dict[_Key, type[Any]]
 #: The complete decoding classes. Classes that are being made are in the dictionary of their build.
 _decoding_classes: Final[_Classes] = {}
-#: The attribute of a decoding class with its `Unfinished`.
-_UNFINISHED: Final = "_unfinished"
-
-
-class NativeType(msgspec.Struct, frozen=True):
-    """A type that msgspec decodes, and the objects of the decoding classes in it."""
-
-    type: Any
-    unfinished: tuple[Unfinished, ...]
 
 
 @built_once
-def native_type(type_: Any, *, expanded: bool = True) -> NativeType:
+def msgspec_type(type_: Any, *, expanded: bool = True) -> Any:
     """Return *type_* with decoding classes in place of the models.
 
     Unless *expanded*, a link must be a URL, and the models of resources behind links are not
@@ -58,7 +50,7 @@ def native_type(type_: Any, *, expanded: bool = True) -> NativeType:
     # complete. Making a decoder here completes it before another thread can see the class.
     msgspec.json.Decoder[Any](result)
     _decoding_classes.update(building)
-    return NativeType(result, _unfinished_in(result))
+    return result
 
 
 def _native(type_: Any, expanded: bool, path: tuple[_Key, ...], building: _Classes) -> Any:
@@ -109,30 +101,28 @@ def _models_inside(model: Any) -> frozenset[type[Model]]:
 
 def _make_decoding_class(key: _Key, path: tuple[_Key, ...], building: _Classes) -> type[Any]:
     model, around = key
-    unfinished = Unfinished(model)
     namespace = {
         # By these, msgspec knows the fields and the last step of an attrs class. The unknown fields
         # are not among them: JSON never has them, and msgspec looks for an optional field that is
         # absent by raising an error, which took 7 % of the instructions of decoding an EVSE.
-        "__attrs_attrs__": tuple(map(counted_default, model_fields(model))),
-        "__attrs_post_init__": unfinished.last_step,
+        "__attrs_attrs__": tuple(map(decoded_field, model_fields(model))),
+        "__attrs_post_init__": last_step(model),
         # Not those of a frozen model. With both, Python sets attributes without a call.
         "__setattr__": object.__setattr__,
         "__delattr__": object.__delattr__,
         "__module__": model.__module__,  # which forward references are names of
-        _UNFINISHED: unfinished,
-        # What a user's own model may have: a step before the fields are set, and type variables.
-        **{
-            name: vars(model)[name]
-            for name in ("__attrs_pre_init__", "__orig_bases__")
-            if name in vars(model)
-        },
     }
+    if "__orig_bases__" in vars(model):  # a user's own model may have type variables
+        namespace["__orig_bases__"] = vars(model)["__orig_bases__"]
     # The model's own slots: a model that inherits fields has those in its base. A subclass made by
     # a user may have no slots, and then instances of both classes have a dictionary.
     if "__slots__" in vars(model):
         namespace["__slots__"] = vars(model)["__slots__"]
     decoding_class = type(f"_Decoding{model.__name__}", model.__bases__, namespace)
+    first_step = getattr(model, "__attrs_pre_init__", None)
+    if first_step is not None:
+        step = _first_step(model, first_step, decoding_class)
+        cast(Any, decoding_class).__attrs_pre_init__ = step
     expanded = around is not None
     decoding_class.__annotations__ = {
         name: _native(field.type, expanded, (*path, key), building)
@@ -141,14 +131,16 @@ def _make_decoding_class(key: _Key, path: tuple[_Key, ...], building: _Classes) 
     return decoding_class
 
 
-def _unfinished_in(type_: Any) -> tuple[Unfinished, ...]:
-    """Return the unfinished objects of each decoding class in *type_*."""
-    found: dict[type[Any], Unfinished] = {}
-    queue: list[Any] = [type_]
-    while queue:
-        current = queue.pop()
-        if isinstance(current, type) and _UNFINISHED in vars(current) and current not in found:
-            found[current] = vars(current)[_UNFINISHED]
-            queue += current.__annotations__.values()
-        queue += get_args(current)
-    return tuple(found.values())
+def _first_step(
+    model: type[Model], own_step: Callable[[Any], None], decoding_class: type[Any]
+) -> Callable[[Any], None]:
+    """Return the step of a user's model before its fields are set, which sees a *model*."""
+
+    def call_as_model(self: Any) -> None:
+        self.__class__ = model
+        try:
+            own_step(self)
+        finally:
+            object.__setattr__(self, "__class__", decoding_class)
+
+    return call_as_model

@@ -56,11 +56,16 @@ def failure_of(error: Exception) -> DecodeFailure:
 def count_keys(body: bytes) -> int:
     """Return how many keys the objects of *body*, which is JSON, have; repeated ones count too.
 
-    The number is never too low. It is too high where a string begins with a colon, or a key ends
-    with a backslash.
+    The number is never too low. It is too high where a string begins with a colon, or where a
+    backslash stands before the backslash of an escaped quote, or at the end of a key.
     """
-    # Python looks for a byte ten times as fast as for two, if the byte is given as a number.
-    if (_SPACE in body and b" :" in body) or _LF in body or _TAB in body or _CR in body:
+    # Python looks for one byte ten times as fast as for two.
+    if (
+        (_SPACE in body and b" :" in body)
+        or (_LF in body and b"\n:" in body)
+        or (_TAB in body and b"\t:" in body)
+        or (_CR in body and b"\r:" in body)
+    ):
         body = _SPACED_KEY_END.sub(b'":', body)
     keys = body.count(b'":')
     if _BACKSLASH in body and b'\\\\":' not in body:

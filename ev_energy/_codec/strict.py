@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 
 from ev_energy._codec.fields import is_model
-from ev_energy._codec.msgspec_types import native_type
+from ev_energy._codec.member_count import build, count_keys_inside
+from ev_energy._codec.msgspec_types import msgspec_type
 from ev_energy._codec.raw_json import JSON_ERRORS, count_keys, failure_of
-from ev_energy._codec.unfinished import build, count_keys_inside
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._enums import OpenEnum, unknown_values
 
@@ -24,10 +24,10 @@ class StrictDecoder:
     """Decodes JSON that matches a model, or a list of it."""
 
     def __init__(self, model: Any, *, as_list: bool, expanded: bool) -> None:
-        native = native_type(model, expanded=expanded)
-        target = types.GenericAlias(list, (native.type,)) if as_list else native.type
+        target = msgspec_type(model, expanded=expanded)
+        if as_list:
+            target = types.GenericAlias(list, (target,))
         self._decode = msgspec.json.Decoder[Any](target).decode
-        self._unfinished = native.unfinished
         self._is_map = not is_model(model)
 
     def decode(self, body: bytes) -> tuple[Any, list[OpenEnum], bool]:
@@ -39,7 +39,7 @@ class StrictDecoder:
         unknown: list[OpenEnum] = []
         token = unknown_values.set(unknown)
         try:
-            built, members = build(self._unfinished, self._decode, body)
+            built, members = build(self._decode, body)
         except msgspec.ValidationError:
             return None, unknown, False
         except JSON_ERRORS as error:
@@ -59,12 +59,12 @@ def strict_decoder(model: Any, as_list: bool, expanded: bool) -> StrictDecoder:
 
 def convert(data: object, type_: Any) -> Any:
     """Convert JSON that is parsed already; `msgspec.ValidationError` where it deviates."""
-    native = native_type(type_)
+    target = msgspec_type(type_)
 
     def convert_natively(data: object) -> Any:
-        return msgspec.convert(data, native.type)
+        return msgspec.convert(data, target)
 
-    return build(native.unfinished, convert_natively, data)[0]
+    return build(convert_natively, data)[0]
 
 
 def convert_strictly(data: object, type_: Any) -> tuple[Any, list[OpenEnum]]:

@@ -13,9 +13,9 @@ import msgspec
 
 from ev_energy._codec.drift import Drift, DriftKind, Reporter
 from ev_energy._codec.fields import field_names, fields_of, union_args
+from ev_energy._codec.member_count import is_no_price
 from ev_energy._codec.raw_json import TOO_DEEP, DecodeFailure, free_form, raw_fields, raw_items
 from ev_energy._codec.strict import convert
-from ev_energy._codec.unfinished import is_no_price
 from ev_energy.models._base import EXTRA, Model
 from ev_energy.models._json import (
     MAX_DEPTH,
@@ -72,11 +72,14 @@ def _restore(data: Any, built: Any, path: list[str], report: Reporter) -> None:
         built = built.resource
     if isinstance(built, tuple | list) and data.__class__ in {list, dict}:
         data = data if data.__class__ is list else [data]  # one model in place of a list
-        for index, item in enumerate(cast("Sequence[Any]", built)):
-            _restore(data[index], item, [*path, f"[{index}]"], report)
+        # A step of a user's model may have changed what msgspec had built.
+        for index, (value, item) in enumerate(
+            zip(data, cast("Sequence[Any]", built), strict=False)
+        ):
+            _restore(value, item, [*path, f"[{index}]"], report)
     elif data.__class__ is dict and isinstance(built, dict):
         for key, one in cast("dict[str, Any]", built).items():
-            _restore(data[key], one, [*path, f".{key}"], report)
+            _restore(data.get(key), one, [*path, f".{key}"], report)
     elif data.__class__ is dict and isinstance(built, Model):
         _restore_model(data, built, path, report)
 
@@ -114,12 +117,16 @@ class _Remainder:
         if isinstance(built, tuple | list):
             # The API may send one model in place of a list.
             items = raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
-            pairs = zip(items, cast("Sequence[Any]", built), strict=True)
+            pairs = zip(items, cast("Sequence[Any]", built), strict=False)
             return [self.of(bytes(item), one, depth + 1) for item, one in pairs]
         if isinstance(built, dict):
             raw = raw_fields(body)
-            values = cast("dict[str, Any]", built).items()
-            return {name: self.of(bytes(raw[name]), one, depth + 1) for name, one in values}
+            values = cast("dict[str, Any]", built)
+            return {
+                name: self.of(bytes(value), values[name], depth + 1)
+                for name, value in raw.items()
+                if name in values
+            }
         if not isinstance(built, Model):
             return None
         names = field_names(cast(Any, type(built)))
@@ -159,7 +166,7 @@ def _restore_decimals(
     """Replace each decimal number that is not a price by the value that the API sent."""
     for name in names:
         number = getattr(built, name)
-        if not is_no_price(number):
+        if name not in data or not is_no_price(number):
             continue
         original = data.get(name)
         is_string = isinstance(original, str)

@@ -26,7 +26,16 @@ R = TypeVar("R")
 
 #: The locks that each fork holds, in the order in which they were made.
 _locks: Final[list[threading.RLock]] = []
-_held: list[threading.RLock] = []
+
+
+class _Held(threading.local):
+    """The locks that a thread has acquired for its fork."""
+
+    def __init__(self) -> None:
+        self.locks: list[threading.RLock] = []
+
+
+_held: Final = _Held()
 
 
 def hold_over_forks(lock: threading.RLock) -> None:
@@ -40,20 +49,16 @@ def _acquire_all() -> None:
         locks = _locks[::-1]
         for lock in locks:
             lock.acquire()
+            _held.locks.append(lock)  # one by one: a signal may end this in between
         if len(locks) == len(_locks):
-            break
+            return
         # An import that this waited for has made another one, which a thread may hold by now.
-        for lock in locks:
-            lock.release()
-    _held.extend(locks)
+        _release_all()
 
 
 def _release_all() -> None:
-    # All are taken from the list while this thread has the locks: the next fork uses it after that.
-    locks = _held.copy()
-    _held.clear()
-    for lock in locks:
-        lock.release()
+    while _held.locks:
+        _held.locks.pop().release()
 
 
 if hasattr(os, "register_at_fork"):

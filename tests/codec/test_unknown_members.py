@@ -10,6 +10,7 @@ import random
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
 from typing import Any
@@ -253,6 +254,66 @@ def test_step_of_an_own_model_may_decode_another(unknown: int) -> None:
     assert [one.extra for one in inner_readings] == [extra] * len(inner_readings)
     for one in (*found[:2], *inner_readings):
         assert one.parts == (Small(id="part"),) * 2
+
+
+def _is_odd(instance: Any, _: object, value: int) -> None:
+    assert type(instance) is Stepping
+    assert repr(instance).startswith("Stepping(")
+    if value % 2 == 0:
+        raise ValueError("number must be odd")
+
+
+@model
+class Stepping(Model):
+    """A model whose code looks at what was decoded, changes it, and decodes elsewhere."""
+
+    id: str
+    number: int = attrs.field(default=1, validator=_is_odd)
+    parts: tuple[Small, ...] = ()
+    tags: dict[str, str] = attrs.field(factory=lambda: {"a": "b"})
+    by_id: dict[str, Small] = attrs.field(factory=dict)
+    anything: Any = attrs.field(factory=lambda: [{"a": {"b": 1}}])
+    price: Decimal = Decimal("NaN")
+    evse: Ref[EVSE] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        assert all(isinstance(part, Small) and part.extra is not None for part in self.parts)
+        assert len(set(self.parts)) <= len(self.parts)
+        self.tags.setdefault("source", "api")
+        self.by_id.update({part.id: part for part in self.parts})
+        object.__setattr__(self, "parts", (*self.parts, Small(id="added")))
+        with ThreadPoolExecutor(1) as pool:
+            body = b'[{"id":"a"},{"id":"b","new":1}]'
+            found = pool.submit(decode, body, Small, Reporter(), as_list=True).result(20)
+        assert [one.extra for one in found] == [{}, {"new": 1}]
+
+
+PARTS = [{"id": "p"}, {"id": "q"}]
+
+
+@pytest.mark.parametrize("unknown", range(6))
+@pytest.mark.parametrize(
+    "known",
+    [{}, {"parts": PARTS}, {"tags": {}, "by_id": {}}, {"parts": PARTS, "anything": {"a": {}}}],
+)
+def test_code_of_an_own_model_may_look_and_change(known: dict[str, Any], unknown: int) -> None:
+    extra = {f"new{number}": number for number in range(unknown)}
+    body = json.dumps([{"id": ":x", **known, **extra}, {"id": "y", **extra}]).encode()
+    found, other = decode(body, Stepping, Reporter(), as_list=True)
+    assert (type(found), found.extra, other.extra) == (Stepping, extra, extra)
+    assert [part.id for part in found.parts] == [
+        *(p["id"] for p in known.get("parts", ())),
+        "added",
+    ]
+    assert found.by_id.keys() == {part["id"] for part in known.get("parts", ())}
+    assert found.tags["source"] == "api"
+    assert type(found.price) is Decimal
+
+
+@pytest.mark.parametrize("deviating", [{"number": 2}, {"number": 2, "new": 1}])
+def test_validator_of_an_own_model_is_called(deviating: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="number must be odd"):
+        decode(json.dumps({"id": "a", **deviating}).encode(), Stepping, Reporter())
 
 
 @pytest.mark.parametrize("padding", ["", "x" * 40_000])
