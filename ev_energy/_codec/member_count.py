@@ -25,6 +25,8 @@ T = TypeVar("T")
 Step = Callable[[Any], None]
 #: The range of a float, which programs agree on (RFC 8259 §6).
 _MAX_EXPONENT: Final = 308
+#: Makes a sum of numbers of members too low, whatever the others are.
+_TOO_FEW: Final = -sys.maxsize
 #: The numbers of members in the models of the innermost `build` of this thread.
 _counts: Final[ContextVar[list[int]]] = ContextVar("_counts")
 #: Makes the None of each field that the JSON does not have. All threads take from it, so a thread
@@ -113,9 +115,13 @@ def decoded_field(field: attrs.Attribute[Any]) -> attrs.Attribute[Any]:
         make = default.factory
 
     def make_and_count() -> Any:
+        next(_absent)
         value = make()
-        for _ in range(1 + count_keys_inside(value)):
-            next(_absent)
+        if count_keys_inside(value) or (
+            value.__class__ in {dict, list} and make not in {dict, list}
+        ):
+            # The last step will count the keys of this map, which others may change until then.
+            _counts.get().append(_TOO_FEW)
         return value
 
     return field.evolve(default=attrs.Factory(make_and_count))

@@ -21,7 +21,7 @@ from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
-from ev_energy._codec.fields import fields_of, is_model
+from ev_energy._codec.fields import fields_of, is_model, union_args
 from ev_energy._codec.member_count import decoded_field, last_step
 from ev_energy._runtime.build_lock import built_once
 from ev_energy.models._base import Model, model_fields
@@ -60,7 +60,7 @@ def _native(type_: Any, expanded: bool, path: tuple[_Key, ...], building: _Class
     if origin in {types.UnionType, Union}:
         # Of `Decimal | str`, msgspec decodes a string to the number; another string is left to the
         # lenient pass.
-        if not {decimal.Decimal, dt.time}.isdisjoint(arguments):
+        if _is_formatted(arguments):
             arguments = tuple(arg for arg in arguments if arg is not str)
         # Through Any: checkers reject a union that is made at run time.
         return cast(Any, Union)[
@@ -83,8 +83,33 @@ def _decoding_class(
         return found
     if key in path:
         raise TypeError(f"{model.__name__} contains itself, which only a link may")
+    if _notices_subclasses(model) and not _has_links(model):
+        # Its own code would see the decoding class. The members of its objects are not counted, so
+        # they are always looked at again.
+        building[key] = model
+        return model
     building[key] = made = _make_decoding_class(key, path, building)
     return made
+
+
+def _notices_subclasses(model: type[Model]) -> bool:
+    """Return whether a user's *model* has code for subclasses or new objects, or type variables."""
+    return hasattr(model, "__attrs_pre_init__") or hasattr(model.__init_subclass__, "__func__")
+
+
+def _has_links(model: type[Model]) -> bool:
+    """Return whether *model* or a model inside it has links, or strings with a format."""
+    models: list[Any] = [model, *_models_inside(cast(Any, model))]
+    return any(
+        isinstance(getattr(one, field.name), property)
+        or (str in union_args(field.type) and _is_formatted(union_args(field.type)))
+        for one in models
+        for field in fields_of(one, expanded=False).values()
+    )
+
+
+def _is_formatted(alternatives: tuple[Any, ...]) -> bool:
+    return not {decimal.Decimal, dt.time}.isdisjoint(alternatives)
 
 
 @functools.cache

@@ -114,9 +114,13 @@ class _Remainder:
             raise DecodeFailure(TOO_DEEP)
         if built.__class__ is Ref:
             built = built.resource
+        # A step of a user's model may have set what is not in the JSON.
+        opening = body.lstrip()[:1]
+        if opening != b"{" and (opening != b"[" or not isinstance(built, tuple | list)):
+            return None
         if isinstance(built, tuple | list):
             # The API may send one model in place of a list.
-            items = raw_items(body, self._path) if body.lstrip()[:1] == b"[" else [body]
+            items = raw_items(body, self._path) if opening == b"[" else [body]
             pairs = zip(items, cast("Sequence[Any]", built), strict=False)
             return [self.of(bytes(item), one, depth + 1) for item, one in pairs]
         if isinstance(built, dict):

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import attrs
 import pytest
@@ -308,6 +308,116 @@ def test_code_of_an_own_model_may_look_and_change(known: dict[str, Any], unknown
     assert found.by_id.keys() == {part["id"] for part in known.get("parts", ())}
     assert found.tags["source"] == "api"
     assert type(found.price) is Decimal
+
+
+T = TypeVar("T")
+subclasses: list[str] = []
+prepared: list[Any] = []
+shared: dict[str, int] = {}
+
+
+@model
+class Box(Model, Generic[T]):
+    """A model with a type variable."""
+
+    id: str
+    item: T
+
+
+@model
+class SmallBox(Box[Small]):
+    """The same with a model in its place."""
+
+    count: int | None = None
+
+
+@model
+class Watched(Model):
+    """A model that notices its subclasses and new objects."""
+
+    id: str
+    count: int | None = None
+
+    def __init_subclass__(cls) -> None:
+        subclasses.append(cls.__name__)
+
+    def __attrs_pre_init__(self) -> None:
+        prepared.append(self)
+
+
+@model
+class Child(Watched):
+    """A subclass of it."""
+
+
+def _count_up() -> int:
+    shared[f"key{len(shared)}"] = 1
+    return 1
+
+
+@model
+class Sharing(Model):
+    """A model whose default is a map that changes."""
+
+    id: str
+    numbers: dict[str, int] = attrs.field(factory=lambda: shared)
+    count: int = attrs.field(factory=_count_up)
+
+
+@model
+class Filling(Model):
+    """A model that replaces what the JSON does not have."""
+
+    id: str
+    padding: str = ""
+    one: Small | None = None
+    many: tuple[Small, ...] | None = None
+    named: dict[str, Small] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        part = Small(id="made")
+        for name, value in {"one": part, "many": (part,), "named": {"a": part}}.items():
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
+
+
+def test_type_variable_of_a_base_is_decoded_to_its_model() -> None:
+    found = decode(b'{"id":"a","item":{"id":"b"},"new":1}', SmallBox, Reporter())
+    assert type(found.item) is Small
+    assert found.extra == {"new": 1}
+
+
+@pytest.mark.parametrize(
+    "body", ['{"id":"a"}', '{"id":"a","count":"1"}', '{"id":"a","new":1}', "{"]
+)
+def test_own_model_does_not_meet_the_classes_of_the_decoder(body: str) -> None:
+    prepared.clear()
+    with suppress(DecodeFailure):
+        decode(body.encode(), Child, Reporter())
+    assert {type(one) for one in prepared} == {Child}
+    assert set(subclasses) == {"Child"}
+    assert {cls.__name__ for cls in Watched.__subclasses__()} == {"Child"}
+
+
+@pytest.mark.parametrize("unknown", range(4))
+def test_default_that_changes_does_not_hide_members(unknown: int) -> None:
+    extra = {f"new{number}": number for number in range(unknown)}
+    for _ in range(3):
+        assert decode(json.dumps({"id": "a", **extra}).encode(), Sharing, Reporter()).extra == extra
+
+
+@pytest.mark.parametrize("size", [1, 40_000, 600_000])
+@pytest.mark.parametrize("identifier", ["a", ":a"])
+@pytest.mark.parametrize("known", [{}, {"one": None, "many": None, "named": None}])
+@pytest.mark.parametrize("extra", [{}, {"new": {"id": 1}}])
+def test_step_may_replace_what_a_large_reply_does_not_have(
+    size: int, identifier: str, known: dict[str, Any], extra: dict[str, Any]
+) -> None:
+    data = {"id": identifier, "padding": "x" * size, **known, **extra}
+    found = decode(json.dumps(data).encode(), Filling, Reporter())
+    assert found.extra == extra
+    assert found.one == Small(id="made")
+    assert decode(json.dumps([data] * 2).encode(), Filling, Reporter(), as_list=True) == [found] * 2
 
 
 @pytest.mark.parametrize("deviating", [{"number": 2}, {"number": 2, "new": 1}])
