@@ -17,7 +17,7 @@ the result, so that a reply that matches the models costs one pass in C and a sh
 
 - The **strict pass** fails as a whole where one value deviates. It says nothing of keys that the
   models do not know, hence the counting: a reply with more keys than members in its models has
-  some of those. A second pass of msgspec that refuses other keys takes twice as long.
+  some of those. A second pass of msgspec that refuses other keys would take longer.
 - **Restoring** loses no data: it decodes only what the strict pass left out.
 - The **lenient pass** keeps a value of another type as it is, reads a missing field as None and
   keeps an unknown enum value. It is the only pass that knows the path of each deviation, so an

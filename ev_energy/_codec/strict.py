@@ -2,7 +2,7 @@
 
 msgspec builds attrs classes natively and validates on the way, but ignores members that a class
 does not have. Therefore the members in the models are counted, and so are the keys in the JSON.
-Both together take half the time of a second pass of msgspec that refuses unknown keys.
+A second pass of msgspec that refuses unknown keys makes a page take up to 22 % longer.
 """
 
 from __future__ import annotations
