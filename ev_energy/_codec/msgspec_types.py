@@ -17,7 +17,7 @@ import decimal
 import functools
 import types
 from collections.abc import Callable
-from typing import Any, Final, TypeAlias, Union, cast, get_args, get_origin
+from typing import Any, Final, Generic, TypeAlias, Union, cast, get_args, get_origin
 
 import msgspec
 
@@ -94,7 +94,11 @@ def _decoding_class(
 
 def _notices_subclasses(model: type[Model]) -> bool:
     """Return whether a user's *model* has code for subclasses or new objects, or type variables."""
-    return hasattr(model, "__attrs_pre_init__") or hasattr(model.__init_subclass__, "__func__")
+    return (
+        hasattr(model, "__attrs_pre_init__")
+        or hasattr(model.__init_subclass__, "__func__")  # one that is written in Python
+        or issubclass(model, cast(Any, Generic))
+    )
 
 
 def _has_links(model: type[Model]) -> bool:
