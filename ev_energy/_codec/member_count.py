@@ -54,26 +54,25 @@ def last_step(model: type[Model]) -> Step:
     """Return the function that makes a *model* of an object of its decoding class."""
     fields = fields_of(model, expanded=False)
     field_count, get_counts = len(fields), _counts.get
+    maps = [attrgetter(name) for name, field in fields.items() if has_map(field.type)]
+    decimals = [attrgetter(name) for name, field in fields.items() if is_decimal(field.type)]
 
     def finish(self: Any) -> None:
+        for get in decimals:
+            value = get(self)
+            if value.__class__ is decimal.Decimal and not (
+                value.is_finite() and value.adjusted() <= _MAX_EXPONENT
+            ):
+                get_counts().append(-1)  # so that `is_no_price` is asked whether to restore it
         get_counts().append(field_count)
         self._extra = NO_EXTRA
         self.__class__ = model
 
-    maps = [attrgetter(name) for name, field in fields.items() if has_map(field.type)]
-    decimals = [attrgetter(name) for name, field in fields.items() if is_decimal(field.type)]
+    def count_maps_and_finish(self: Any) -> None:
+        get_counts().append(sum(count_keys_inside(get(self)) for get in maps))
+        finish(self)
 
-    def finish_values(self: Any) -> None:
-        members = field_count
-        for get in maps:
-            members += count_keys_inside(get(self))
-        for get in decimals:
-            members -= is_no_price(get(self))  # so that it is restored
-        get_counts().append(members)
-        self._extra = NO_EXTRA
-        self.__class__ = model
-
-    step = finish_values if maps or decimals else finish
+    step = count_maps_and_finish if maps else finish
     own_steps = _own_steps(model)
     if not own_steps:
         return step

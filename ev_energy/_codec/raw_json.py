@@ -27,6 +27,8 @@ _TYPE_BY_CLASS: Final = {
 }
 _SCALAR: Final = "a number or a boolean"
 _SPACE, _LF, _TAB, _CR, _BACKSLASH = b" \n\t\r\\"
+#: With more spaces, *body* is formatted, or mostly text, and deleting them takes longer.
+_BYTES_PER_SPACE: Final = 128
 _SPACED_KEY_END: Final = lazy_pattern(rb'"[ \n\r\t]++:')
 
 
@@ -56,13 +58,21 @@ def failure_of(error: Exception) -> DecodeFailure:
 def count_keys(body: bytes) -> int:
     """Return how many keys the objects of *body*, which is JSON, have; repeated ones count too.
 
-    The number is never too low. It is too high where a string begins with a colon, or where a
-    backslash stands before the backslash of an escaped quote, or at the end of a key.
+    The number is never too low. It is too high where a string begins with a colon, perhaps behind
+    spaces, or where a backslash stands before the backslash of an escaped quote, or at the end of a
+    key.
     """
-    # Python looks for one byte ten times as fast as for two.
+    # Python looks for one byte ten times as fast as for two. Without the spaces, a key ends in the
+    # same bytes everywhere, and few spaces are deleted in a quarter of the time of a search for
+    # those before a colon (4 % of a page).
+    if _SPACE in body:
+        compact = body.replace(b" ", b"", len(body) // _BYTES_PER_SPACE)
+        if _SPACE not in compact:
+            body = compact
+        elif b" :" in body:
+            body = _SPACED_KEY_END.sub(b'":', body)
     if (
-        (_SPACE in body and b" :" in body)
-        or (_LF in body and b"\n:" in body)
+        (_LF in body and b"\n:" in body)
         or (_TAB in body and b"\t:" in body)
         or (_CR in body and b"\r:" in body)
     ):
