@@ -10,7 +10,6 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, TypeVar, cast, overload
 
-import attrs
 import msgspec
 from msgspec.structs import replace
 from yarl import URL
@@ -311,13 +310,8 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
         state = self.state
         out, response = await self._send(request)
         items, envelope, info = await self._decode(out, response, expected)
-        page = Page(
-            items=items,
-            envelope=envelope,
-            url=request.url,
-            response=_shown(out, response),
-            listing=listing,
-            info=info,
+        make_page = partial(
+            Page[Any], items=items, envelope=envelope, url=request.url, listing=listing
         )
         try:
             with trim_traceback():  # the frames inside hold the header
@@ -328,10 +322,11 @@ class ApiCaller(Unshown, msgspec.Struct, frozen=True, eq=False):
             redacted = state.http.redact(out, response)
             info = ResponseInfo.of(request, redacted)
             replace_info(items, info)
-            page = attrs.evolve(page, response=redacted, info=info)
+            page = make_page(response=redacted, info=info)
             raise PagingError(message, request, page) from None
-        return attrs.evolve(
-            page,
+        return make_page(
+            response=_shown(out, response),
+            info=info,
             next_url=urls.get("next"),
             previous_url=urls.get("previous") or urls.get("prev"),
         )

@@ -176,6 +176,8 @@ class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
         self._fetcher = fetcher
         self._url: URL | None = fetcher.start
         """The next page to return; None after the last one."""
+        self._digest = _digest(fetcher.start)
+        """That of the next page; empty after the last one."""
         self._prefetch_task: asyncio.Task[Page[T]] | None = None
         self._visited: set[bytes] = set()
         self._expects_links = False
@@ -190,22 +192,20 @@ class _PageIterator(AsyncIterator[Page[T]], Generic[T]):
         prefetch_task, self._prefetch_task = self._prefetch_task, None
         page = await (prefetch_task or fetcher.page(url))
         following = page.next_url if fetcher.direction == "next" else page.previous_url
-        current = _digest(url)
+        digest = b"" if following is None else _digest(following)
         if following is not None:
             link = page.response.header("link")
             self._expects_links = "next" in link and "previous" in link
         elif self._expects_links and "link" not in page.response.headers:
             # Treating it as the last page would silently lose the pages after it.
             raise fetcher.error("it has no Link header, unlike the page before", url, page)
-        if following is not None and (
-            _digest(following) == current or _digest(following) in self._visited
-        ):
+        if digest == self._digest or digest in self._visited:
             # Following the link would repeat the same pages for ever and never reach the others.
             raise fetcher.error(
                 f"its {fetcher.direction} link leads to a page seen before", url, page
             )
-        self._visited.add(current)
-        self._url = following
+        self._visited.add(self._digest)
+        self._url, self._digest = following, digest
         if fetcher.prefetch and following is not None and len(self._visited) < fetcher.max_pages:
             self._prefetch_task = asyncio.ensure_future(fetcher.page(following))
             self._prefetch_task.add_done_callback(_retrieve_exception)
