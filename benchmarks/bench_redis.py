@@ -18,7 +18,7 @@ from ev_energy.redis import RedisBudget
 
 _LIMIT: Final = 1_000_000
 _LATENCIES: Final = (0, 20, 50, 100, 200)
-_CALLERS: Final = (64, 128, 256)
+_CALLERS: Final = (1, 16, 64, 256)
 #: Processes that share a budget, and the callers of each.
 _PROCESSES: Final = (1, 2, 4)
 _MANY: Final = 256

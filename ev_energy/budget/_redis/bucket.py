@@ -8,27 +8,17 @@ from bisect import insort
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.budget._queue import RANKS
 from ev_energy.budget._redis.batches import gathering_seconds, next_batch
 from ev_energy.budget._redis.connection import Connection, RedisUnavailable
-from ev_energy.budget._redis.grants import (
-    RedisReservation,
-    RedisTicket,
-    RedisWaiter,
-    build_request,
-)
+from ev_energy.budget._redis.grants import RedisReservation, RedisTicket, RedisWaiter
+from ev_energy.budget._redis.lease import Lease
 from ev_energy.budget._redis.pending_updates import CountedRequests, PendingUpdates, Settings
-from ev_energy.budget._redis.script import (
-    BUDGET_SCRIPT,
-    ScriptReply,
-    decode,
-    encode,
-)
+from ev_energy.budget._redis.script import ScriptReply
+from ev_energy.budget._redis.script_calls import ScriptCalls
 from ev_energy.budget._window import DEFAULT_LIMIT
 
 #: Seconds that an update may wait for others, to travel to Redis together.
@@ -41,8 +31,8 @@ class RedisBucket:
     """One allowance.
 
     At any time, at most one call of the script is under way, made by a task that lives only while
-    callers wait or updates are pending. Callers that arrive in the meantime are part of the next
-    call, and the outcomes of requests travel with it.
+    callers wait or updates are pending. Callers that arrive in the meantime take a leased request,
+    or are part of the next call, and the outcomes of requests travel with it.
     """
 
     def __init__(
@@ -53,25 +43,23 @@ class RedisBucket:
         process: str,
         on_idle: Callable[[], None],
     ) -> None:
-        self._key, self._connection, self._settings = key, connection, settings
+        self._connection, self._settings = connection, settings
         self._process, self._on_idle = process, on_idle
         self._numbers = itertools.count(1)
         self._waiters: list[RedisWaiter] = []
         self._covered: list[RedisWaiter] = []  # served by a reservation, once Redis has recorded it
         self._flush_waiters: list[asyncio.Future[None]] = []
         self._counted = CountedRequests(settings.window)
+        self._script = ScriptCalls(key, connection, settings, process, self._counted)
         self._reservations: dict[int, RedisReservation] = {}
+        self._lease = Lease(settings.heartbeat_ttl)
         self._updates = PendingUpdates()
-        self._epoch = ""
-        self.last_reply_at = float("-inf")
-        """When Redis last replied."""
         self._gathering = 0.0
         """Seconds for which the next call waits for more callers, as the last one suggests."""
         self._task: asyncio.Task[None] | None = None
         self._wakeup = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._limit: int | None = None
-        self._last_state: RateLimit | None = None
+        self._last_reply = ScriptReply(epoch="")
 
     # The interface to callers.
 
@@ -79,6 +67,11 @@ class RedisBucket:
     def window(self) -> float:
         """Seconds that a request counts for."""
         return self._settings.window
+
+    @property
+    def last_reply_at(self) -> float:
+        """When Redis last replied."""
+        return self._script.last_reply_at
 
     @property
     def waiting(self) -> int:
@@ -92,22 +85,31 @@ class RedisBucket:
 
     def state(self) -> RateLimit | None:
         """Return the state that Redis replied last; None before a reply, or without a limit."""
-        state, stated = self._last_state, self._updates.rate_limit
-        if state is None or stated is None:
-            return state
-        limit = min(stated[0], self._settings.limit or stated[0])
-        remaining = max(0, min(stated[1], limit) - state.reserved)  # stated since then
-        return state._replace(limit=limit, remaining=remaining)
+        return self._last_reply.state(self._updates.rate_limit, self._settings.limit)
+
+    def try_acquire(self) -> RedisTicket | None:
+        """Return the ticket of a leased request, or None if there is none."""
+        now = REAL.monotonic()
+        if self._waiters or not self._lease.take(now):
+            return None
+        self._lease.note_caller()
+        name = f"{self._process}-{next(self._numbers)}"
+        self._count_unrecorded(name)
+        self._wake()  # Redis learns of it at once, and leases more
+        return RedisTicket(self, name, now)
 
     async def acquire(self, params: Acquire, reservation: RedisReservation | None) -> RedisTicket:
         """Wait for a ticket."""
-        waiter = self._waiter(params)
         taken_from = reservation if reservation is not None and reservation.take() else None
+        if taken_from is None:
+            if (ticket := self.try_acquire()) is not None:
+                return ticket
+            self._lease.note_caller()
+        waiter = self._waiter(params)
         try:
             if taken_from is not None:
                 waiter.sent = True
-                self._counted.add(waiter.name)
-                self._updates.in_flight.add(waiter.name)
+                self._count_unrecorded(waiter.name)
                 self._covered.append(waiter)
             else:
                 insort(self._waiters, waiter)
@@ -143,6 +145,8 @@ class RedisBucket:
         now = REAL.monotonic()
         self._counted.complete(name, now)
         updates.completed[name] = now
+        if updates.allows_no_more:
+            self._lease.give_up()
         self._updates.add(updates)
         self._wake_within(_UPDATE_DELAY)
 
@@ -164,14 +168,20 @@ class RedisBucket:
         """Send the pending updates and end all reservations. Waiting callers are refused."""
         for waiter in (*self._waiters, *self._covered):
             waiter.resolve(BudgetUnavailable("the budget was closed"))
-        if self._reservations or self._updates or self._task is not None:
+        if self._reservations or self._lease.left or self._updates or self._task is not None:
             for reservation in self._reservations.values():
                 reservation.lower(0)
             self._reservations.clear()
+            self._lease.clear()
             await self.flush()
         if self._task is not None:
             await asyncio.wait([self._task])
         self._cancel_timer()
+
+    def _count_unrecorded(self, name: str) -> None:
+        """Count a request of which Redis learns in the next call of the script."""
+        self._counted.add(name)
+        self._updates.in_flight.add(name)
 
     def _waiter(self, params: Acquire) -> RedisWaiter:
         loop, number = asyncio.get_running_loop(), next(self._numbers)
@@ -227,7 +237,7 @@ class RedisBucket:
     def _on_timer(self) -> None:
         self._timer = None
         self._counted.prune(REAL.monotonic())
-        if self._updates or self._counted or self._reservations:
+        if self._updates or self._counted or self._reservations or self._lease.left:
             self._wake()
         else:
             self._on_idle()
@@ -238,14 +248,14 @@ class RedisBucket:
             self._timer = None
 
     async def _run(self) -> None:
-        """Call the script until no caller waits and no update is pending."""
+        """Call the script until no caller waits and Redis knows of all leased requests taken."""
         try:
             while True:
                 if self._gathering and (self._waiters or self._covered):
                     await asyncio.sleep(self._gathering)
                 self._wakeup.clear()
                 pause = await self._exchange()
-                if not (self._waiters or self._covered or self._flush_waiters):
+                if not self._has_more_to_say:
                     break
                 try:
                     async with asyncio.timeout(pause):
@@ -259,6 +269,13 @@ class RedisBucket:
             self._resolve_flushes(self._flush_waiters)
             self._schedule_next_run()
 
+    @property
+    def _has_more_to_say(self) -> bool:
+        """Whether the script has to be called again without waiting for other updates."""
+        return bool(
+            self._waiters or self._covered or self._flush_waiters or self._lease.must_report
+        )
+
     def _schedule_next_run(self) -> None:
         self._cancel_timer()
         if self._connection.outage and self._updates:
@@ -266,6 +283,8 @@ class RedisBucket:
             self._wake_within(max(_UPDATE_DELAY, retry_in))
         elif self._updates:
             self._wake_within(_UPDATE_DELAY)
+        elif self._lease.left:
+            self._wake_within(self._lease.kept_for)
         elif self._counted or self._reservations:
             # A heartbeat, which also shows whether Redis lost its data.
             self._wake_within(self._settings.heartbeat_ttl / 3)
@@ -286,9 +305,13 @@ class RedisBucket:
             updates, self._updates = self._updates, PendingUpdates()
             waiters = next_batch(self._waiters)
             started = REAL.monotonic()
+            lease = self._lease.begin_call(started)
             try:
-                reply = await self._call_script(updates, waiters)
+                reply = await self._script.call(
+                    updates, waiters, self._reservations.values(), lease
+                )
             except BaseException as error:
+                self._lease.clear()
                 updates.add(self._updates)
                 self._updates = updates
                 self._covered = covered + self._covered
@@ -299,59 +322,20 @@ class RedisBucket:
             connection.succeeded()
             served = len(covered) + len(reply.granted)
             self._gathering = gathering_seconds(served, self.last_reply_at - started)
+            if self._lease.end_call(reply.leased, started, self.last_reply_at):
+                self._wakeup.set()
             for waiter in covered:
                 waiter.resolve()
             return self._apply(reply, waiters)
         finally:
             self._resolve_flushes(flush_waiters)
 
-    async def _call_script(
-        self, updates: PendingUpdates, waiters: list[RedisWaiter]
-    ) -> ScriptReply:
-        reply = await self._send(updates, waiters)
-        while reply.lost:
-            self._connection.lost_data()
-            updates.add(self._counted.report())
-            reply = await self._send(updates, waiters, report_to=reply.epoch)
-        self._epoch, self.last_reply_at = reply.epoch, REAL.monotonic()
-        return reply
-
-    async def _send(
-        self, updates: PendingUpdates, waiters: list[RedisWaiter], report_to: str | None = None
-    ) -> ScriptReply:
-        # As of now: requests taken from them during the call are updates for the next call.
-        reservations = [(each.number, each.remaining) for each in self._reservations.values()]
-
-        def request() -> bytes:
-            script_request = build_request(
-                self._process, self._settings, updates, waiters, reservations
-            )
-            if report_to is not None:
-                script_request.epoch, script_request.is_report = report_to, True
-            elif self._epoch and REAL.monotonic() - self.last_reply_at < self.window:
-                script_request.epoch = self._epoch
-            return encode(script_request)
-
-        # Safe to repeat: the names of requests and reservations are used only once, so that the
-        # script recognises what it granted before, and all else states facts, not changes. Ages
-        # are computed anew for each attempt.
-        reply = await self._connection.run(BUDGET_SCRIPT, 1, self._key, request)
-        try:
-            return decode(reply)
-        except (ValueError, msgspec.DecodeError) as error:
-            raise RedisUnavailable("its reply cannot be decoded") from error
-
     def _apply(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:
         """Apply *reply*; return the seconds until the next call."""
         for number, remaining in reply.reservations:
             if number in self._reservations:
                 self._reservations[number].lower(remaining)
-        self._limit = reply.limit
-        self._last_state = None
-        if reply.limit is not None:
-            self._last_state = RateLimit(
-                reply.limit, reply.remaining, reply.reserved, 0, reply.wait
-            )
+        self._last_reply = reply
         granted = {index for index in reply.granted if index < len(waiters)}
         for index in granted:
             waiter = waiters[index]
@@ -362,9 +346,22 @@ class RedisBucket:
                 else:
                     self._reservations[waiter.reservation.number] = waiter.reservation
                 waiter.resolve()
+        self._serve_from_lease()
         if reply.exceeds_limit:
             waiters[0].resolve(ValueError(f"count must be {reply.limit} or less"))
         return self._apply_waits(reply, [w for n, w in enumerate(waiters) if n not in granted])
+
+    def _serve_from_lease(self) -> None:
+        """Serve the callers that arrived during the call of the script, as far as that goes."""
+        now, served = REAL.monotonic(), 0
+        for waiter in self._waiters:
+            if waiter.reservation is not None or not self._lease.take(now):
+                break
+            served += 1
+            waiter.sent = True
+            self._count_unrecorded(waiter.name)
+            waiter.resolve()
+        del self._waiters[:served]
 
     def _apply_waits(self, reply: ScriptReply, waiters: list[RedisWaiter]) -> float:
         now, waits = REAL.monotonic(), reply.waits
@@ -406,15 +403,15 @@ class RedisBucket:
         """Grant what this process may use on its own; return the seconds until there is more."""
         settings = self._settings
         self._counted.prune(REAL.monotonic())
-        allowance = int((self._limit or settings.limit or DEFAULT_LIMIT) * local_fraction)
+        limit = self._last_reply.limit or settings.limit or DEFAULT_LIMIT
+        allowance = int(limit * local_fraction)
         blocked_for = self._updates.blocked_until - now
         for waiter in list(self._waiters):
             if waiter.reservation is not None:
                 continue
             if blocked_for <= 0 and len(self._counted) < allowance:
                 self._waiters.remove(waiter)
-                self._counted.add(waiter.name)
-                self._updates.in_flight.add(waiter.name)
+                self._count_unrecorded(waiter.name)
                 waiter.resolve()
                 continue
             expires_in = self._counted.next_expiry_in(now)

@@ -14,6 +14,8 @@
 --   blocked                     expires when the API accepts requests again
 --   recovering                  expires when all processes have had the time to report their state
 --   reservation PROCESS N LEFT  reserved capacity; prolonged as long as the process lives
+--   lease PROCESS LEFT CALL     capacity for the next requests of a process, as its call of that
+--                               number left it; expires a window after it ends
 --   waiter PROCESS RANK SINCE N a process that waits for N requests
 --   foreign SLOT N              requests of unknown origin, by the moment of their assumed expiry
 --   clock                       the time of the last call, plus `CLOCK_OFFSET`
@@ -34,6 +36,7 @@ local now = time[1] * 1000000 + time[2]
 local DEFAULT_LIMIT, MAX_AMOUNT = 1000, 1000000
 local SLOTS = 64 -- the resolution, per window, at which foreign requests expire
 local CLOCK_OFFSET = 1000000000000000 -- microseconds: 31 years, so that `clock` never expires
+local LEASE_RETURN = 1000000 -- microseconds until a process that lives gives back its lease
 local CLOCK_TOLERANCE = 1000000 -- microseconds: a smaller step back of the clock is not corrected
 
 local function micros(seconds) return math.floor(seconds * 1000000 + 0.5) end
@@ -92,14 +95,20 @@ local function count(from, to) return redis.call('ZCOUNT', key, from, to) end
 local epoch, created, limit, synced_at, blocked, recovering
 local reservations, waiters, foreign = {}, {}, {}
 local reserved_sum, waiting_sum, foreign_sum = 0, 0, 0
+-- What this process has leased and by which call, its members, what the others have leased, and the
+-- leases that ended without being given back.
+local own_lease, own_call, own_leases, other_leases, lapsed = 0, 0, {}, 0, {}
 local PERMANENT = { epoch = true, limit = true, clock = true }
-local PARSED = { epoch = true, limit = true, reservation = true, waiter = true, foreign = true }
+local PARSED = {
+  epoch = true, limit = true, reservation = true, lease = true, waiter = true, foreign = true,
+}
 local entries = redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. text(-now), 'WITHSCORES')
 for i = 1, #entries, 2 do
   local member, expires, words = entries[i], -tonumber(entries[i + 1]), {}
   for word in string.gmatch(member, '%S+') do words[#words + 1] = word end
   local kind = words[1]
-  local latest = kind == 'blocked' and now + max_block or latest_expiry
+  local latest = kind == 'blocked' and now + max_block
+    or kind == 'lease' and now + heartbeat_ttl + window or latest_expiry
   if expires > latest and not PERMANENT[kind] then
     expires = latest
     put(expires, member)
@@ -119,6 +128,17 @@ for i = 1, #entries, 2 do
     reservations[#reservations + 1] = {
       member = member, process = words[2], number = words[3], remaining = remaining,
     }
+  elseif kind == 'lease' and words[2] and number(words[3]) then
+    local left = amount(words[3], MAX_AMOUNT - own_lease - other_leases)
+    if words[2] == request.process then
+      own_leases[#own_leases + 1] = member
+      own_call = math.max(own_call, number(words[4]) or 0)
+      own_lease = own_lease + left
+    elseif expires - window <= now then
+      lapsed[#lapsed + 1] = { member = member, expires = expires, left = left }
+    else
+      other_leases = other_leases + left
+    end
   elseif kind == 'waiter' and number(words[3]) and number(words[4]) and number(words[5]) then
     local wanted = amount(words[5], MAX_AMOUNT - waiting_sum)
     waiting_sum = waiting_sum + wanted
@@ -217,6 +237,16 @@ local function write_foreign()
   table.sort(foreign, function(a, b) return a.expires < b.expires end)
 end
 
+-- A process that is dead, stopped or cut off may have used what it leased. So that counts like the
+-- requests of others, until the API states that it was not used.
+for _, lease in ipairs(lapsed) do
+  local left = math.min(lease.left, MAX_AMOUNT - foreign_used)
+  remove(lease.member)
+  add_foreign(left, lease.expires)
+  foreign_used = foreign_used + left
+end
+if #lapsed > 0 then write_foreign() end
+
 local stated = request.rate_limit
 if stated then
   -- A limit of 0 would prevent every later request.
@@ -230,9 +260,10 @@ if stated then
   local since = now - age
   if age <= in_flight_ttl then
     local used = math.max(0, allowed - stated.remaining)
-    -- The server counted at most all requests that counted when this one was sent, and at least
-    -- those whose replies had arrived by then.
-    local possible = count('(' .. text(since), '+inf')
+    -- The server counted at most all requests that counted when this one was sent, with those that
+    -- other processes took from their leases and did not name yet, and at least those whose replies
+    -- had arrived by then.
+    local possible = count('(' .. text(since), '+inf') + other_leases
     local certain = count('(' .. text(now + age), '(' .. text(since + window)) + 1
     local missing = used - possible - foreign_used
     local surplus = foreign_used - math.max(0, used - certain)
@@ -341,16 +372,35 @@ end
 
 local earliest = math.max(recovering or 0, blocked or 0, now)
 
+-- Leased requests are for calls that nothing holds back. A process is told to give them back once
+-- another one waits, the API refuses requests, or the allowance no longer covers them. Until it says
+-- how many it has not used, they remain leased: it may be using them. A call that is executed after
+-- a later one, since it was repeated over another connection, states what is no longer true.
+local LEASED_PART = 16 -- of the available requests, a process may lease one of this many
+local stated_lease, is_late = request.lease or { 0, 0 }, own_call > request.call
+local others_wait = false
+for _, waiter in ipairs(waiters) do
+  if waiter.process ~= request.process then others_wait = true end
+end
+if not is_late then own_lease = math.min(own_lease, stated_lease[1]) end
+reserved = reserved + other_leases + own_lease
+local may_lease = not (is_late or others_wait or earliest > now)
+  and (not allowed or used + reserved <= allowed)
+
 -- Return the seconds until `first`, `first + 1`, ... `last` more requests than now are available.
+-- First come those that are leased: their processes give them back soon, now that another waits.
 local function waits(first, last)
   local found = {}
-  local moments = {}
-  if allowed and last > 0 then moments = expiries(math.max(first, 1), last) end
+  local moments, leased = {}, other_leases + own_lease
+  local from = math.max(first - leased, 1)
+  if allowed and last > leased then moments = expiries(from, last - leased) end
   local latest = earliest
   for missing = first, last do
     local moment = earliest
-    if allowed and missing > 0 then
-      moment = moments[missing - math.max(first, 1) + 1] or now + window
+    if allowed and missing > leased then
+      moment = moments[missing - leased - from + 1] or now + window
+    elseif allowed and missing > 0 then
+      moment = now + math.min(LEASE_RETURN, heartbeat_ttl)
     end
     latest = math.max(latest, moment)
     found[#found + 1] = (latest - now) / 1000000
@@ -414,10 +464,28 @@ elseif request.reserve then
   end
 end
 
+if may_lease then
+  local leased = stated_lease[2]
+  if allowed then
+    local available_here = math.max(0, allowed - used - reserved + own_lease)
+    leased = math.min(leased, math.floor(available_here / LEASED_PART))
+  end
+  reply.leased = math.max(leased, own_lease)
+  reserved = reserved + reply.leased - own_lease
+  own_lease = reply.leased
+end
+if not is_late then
+  for _, member in ipairs(own_leases) do remove(member) end
+  if own_lease > 0 then
+    put(now + heartbeat_ttl + window,
+      'lease ' .. request.process .. ' ' .. text(own_lease) .. ' ' .. text(request.call))
+  end
+end
+
 if allowed then
   reply.limit = allowed
-  reply.remaining = math.max(0, allowed - used - reserved)
-  reply.reserved = reserved
+  reply.remaining = math.max(0, allowed - used - reserved + own_lease)
+  reply.reserved = reserved - own_lease - other_leases
   local missing = used + reserved - allowed + 1
   reply.wait = waits(missing, missing)[1]
 end

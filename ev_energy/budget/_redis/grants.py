@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -12,8 +11,7 @@ import attrs
 from ev_energy._messages import RateLimit
 from ev_energy._runtime.clocks import REAL
 from ev_energy.budget._protocol import WouldExceedDeadline
-from ev_energy.budget._redis.pending_updates import PendingUpdates, Settings
-from ev_energy.budget._redis.script import ScriptRequest, StatedLimit
+from ev_energy.budget._redis.pending_updates import PendingUpdates
 from ev_energy.budget._window import blocked_seconds
 
 if TYPE_CHECKING:
@@ -134,44 +132,3 @@ class RedisTicket:
     def release(self) -> None:
         """Return the capacity of a request that was provably not sent."""
         self._bucket.release(self._name)
-
-
-def build_request(
-    process: str,
-    settings: Settings,
-    updates: PendingUpdates,
-    waiters: list[RedisWaiter],
-    reservations: list[tuple[int, int]],
-) -> ScriptRequest:
-    """Return the script's input. *reservations* are numbers, with what remains of each."""
-    now = REAL.monotonic()
-    request = ScriptRequest(
-        process=process,
-        new_epoch=secrets.token_hex(6),
-        window=settings.window,
-        in_flight_ttl=settings.in_flight_ttl,
-        heartbeat_ttl=settings.heartbeat_ttl,
-        check_interval=settings.heartbeat_ttl / 3,
-        check_tolerance=settings.heartbeat_ttl / 5,
-        local_limit=settings.limit,
-        released=list(updates.released),
-        in_flight=list(updates.in_flight),
-        completed=[(name, now - moment) for name, moment in updates.completed.items()],
-        reservations=reservations,
-        unlimited=updates.unlimited,
-    )
-    if updates.rate_limit is not None:
-        limit, remaining, acquired_at = updates.rate_limit
-        request.rate_limit = StatedLimit(limit, remaining, now - acquired_at)
-    if updates.blocked_until > now:
-        request.blocked_for = updates.blocked_until - now
-    for waiter in waiters:
-        waiter.sent = True
-    if waiters:
-        first = waiters[0]
-        request.rank, request.waited = first.order[0], now - first.since
-        if first.reservation is not None:
-            request.reserve = first.reservation.number, first.reservation.remaining
-        else:
-            request.acquire = [waiter.name for waiter in waiters]
-    return request

@@ -46,6 +46,13 @@ class PendingUpdates:
             self.released or self.in_flight or self.completed or self.rate_limit or self.unlimited
         ) or self.blocked_until > float("-inf")
 
+    @property
+    def allows_no_more(self) -> bool:
+        """Whether the API refused a request, or stated that none remains."""
+        return self.blocked_until > float("-inf") or (
+            self.rate_limit is not None and self.rate_limit[1] < 1
+        )
+
     def add(self, newer: PendingUpdates) -> None:
         """Merge *newer* updates into these."""
         self.in_flight -= newer.released

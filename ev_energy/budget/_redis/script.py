@@ -8,6 +8,8 @@ from typing import Final
 
 import msgspec
 
+from ev_energy._messages import RateLimit
+
 
 class StatedLimit(msgspec.Struct, frozen=True):
     """The rate limit that a reply of the API stated."""
@@ -23,6 +25,8 @@ class ScriptRequest(msgspec.Struct, omit_defaults=True):
 
     process: str
     """The name of the event loop of the process that calls."""
+    call: int
+    """The number of the call, from 1. One that is repeated over another connection keeps it."""
     new_epoch: str
     """The name of the generation of the key, should this call create the key."""
     window: float
@@ -51,6 +55,8 @@ class ScriptRequest(msgspec.Struct, omit_defaults=True):
     """Whether a success stated no limit."""
     blocked_for: float | None = None
     """Seconds until the API accepts requests again, after a refusal."""
+    lease: tuple[int, int] | None = None
+    """The leased requests that were not taken, and how many the process would lease in all."""
     rank: int | None = None
     waited: float = 0.0
     """Seconds that the first of the waiting callers has waited."""
@@ -74,10 +80,28 @@ class ScriptReply(msgspec.Struct):
     """Whether the reservation is larger than the whole allowance."""
     reservations: list[tuple[int, int]] = []
     """What remains of reservations that were lowered because the process was considered dead."""
+    leased: int = 0
+    """Requests that the process has leased now. If fewer than it has not taken, it takes none, and
+    says in its next call how many it had taken until then."""
     limit: int | None = None
     remaining: int = 0
     reserved: int = 0
     wait: float = 0.0
+
+    def state(
+        self, stated: tuple[int, int, float] | None, local_limit: int | None
+    ) -> RateLimit | None:
+        """Return the state of the allowance, or None if it has no limit.
+
+        *stated* is what the API has stated since then: the limit, the remaining requests, and when.
+        """
+        if self.limit is None:
+            return None
+        limit, remaining = self.limit, self.remaining
+        if stated is not None:
+            limit = min(stated[0], local_limit or stated[0])
+            remaining = max(0, min(stated[1], limit) - self.reserved)
+        return RateLimit(limit, remaining, self.reserved, 0, self.wait)
 
 
 class Script:

@@ -66,6 +66,7 @@ def set_clock(redis_client: Redis, key: str, hours: float, *, marked: bool = Tru
 def ask(redis_client: Redis, key: str, me: str = "me", **more: Any) -> ScriptReply:
     request = ScriptRequest(
         process=me,
+        call=1,
         new_epoch="new",
         window=WINDOW,
         in_flight_ttl=IN_FLIGHT_TTL,
@@ -107,6 +108,7 @@ def test_clock_that_is_set_back_prolongs_no_reservation_of_a_dead_process(
 ) -> None:
     request = ScriptRequest(
         process="dead",
+        call=1,
         new_epoch="e",
         window=WINDOW,
         in_flight_ttl=IN_FLIGHT_TTL,
@@ -237,6 +239,10 @@ POISON: list[tuple[str, float]] = [
     ("reservation dead 1 1000000000000", -1e18),
     ("reservation dead 1 nan", -1e18),
     ("reservation dead", -1e18),
+    ("lease dead 1000000000000 1", -1e18),
+    ("lease dead nan nan", float("-inf")),
+    ("lease dead", -1e18),
+    ("lease me 1000000000000 1e300", -1e18),
     ("waiter dead 1 -5 1000000000000", -1e18),
     ("waiter dead x y z", -1e18),
     ("waiter dead nan nan nan", -1e18),
@@ -290,6 +296,7 @@ MEMBERS = st.one_of(
                 "synced",
                 "blocked",
                 "reservation",
+                "lease",
                 "waiter",
                 "foreign",
                 "clock",
@@ -327,7 +334,9 @@ def test_corrupt_key_neither_breaks_the_script_nor_stops_calls_for_long(
 
 
 @pytest.mark.parametrize("left", ["0.5", "1", "1000000", "1e300"])
-@pytest.mark.parametrize("kind", ["reservation p{} 1 {}", "waiter p{} 0 1 {}", "foreign {} {}"])
+@pytest.mark.parametrize(
+    "kind", ["reservation p{} 1 {}", "lease p{} {} 1", "waiter p{} 0 1 {}", "foreign {} {}"]
+)
 def test_large_amounts_in_the_key_do_not_block_redis(
     redis_client: Redis, prefix: str, kind: str, left: str
 ) -> None:

@@ -33,12 +33,14 @@ class Talk:
     def __init__(self, redis: Redis, key: str, me: str, window: float = WINDOW) -> None:
         self.redis, self.key, self.me, self.window = redis, key, me, window
         self.epoch: str | None = None
+        self.calls = itertools.count(1)
         self.reservations: dict[int, int] = {}
 
     def say(self, **more: Any) -> ScriptReply:
         request = ScriptRequest(
             **{
                 "process": self.me,
+                "call": next(self.calls),
                 "new_epoch": f"epoch{next(self.numbers)}",
                 "window": self.window,
                 "in_flight_ttl": IN_FLIGHT_TTL if self.window == WINDOW else 0.01,
@@ -171,6 +173,130 @@ def test_refusal_blocks_all_processes_until_it_ends(talk: Any) -> None:
     assert b.take("n1") == ["n1"]
 
 
+def test_leased_requests_count_as_used_and_are_prolonged_or_given_back(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=100, lease=(0, 4)).leased == 4
+    assert b.say(local_limit=100).remaining == 96
+    answer = a.say(local_limit=100, lease=(3, 4), in_flight=["n1"])
+    assert (answer.leased, answer.remaining, answer.reserved) == (4, 99, 0)
+    assert b.say(local_limit=100).remaining == 95
+    assert a.say(local_limit=100).leased == 0
+    assert b.say(local_limit=100).remaining == 99
+
+
+def test_one_process_may_lease_a_sixteenth_of_what_is_available(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=100, lease=(0, 1000)).leased == 6
+    assert a.say(local_limit=100, lease=(6, 1000)).leased == 6
+    assert b.say(local_limit=100, lease=(0, 1000)).leased == 5
+    assert len(b.take(*(f"n{n}" for n in range(100)), local_limit=100, lease=(5, 5))) == 89
+    assert talk("c").say(local_limit=100, lease=(0, 1000)).leased == 0
+
+
+def test_lease_counts_towards_the_sixteenth(talk: Any) -> None:
+    a = talk()
+    assert a.say(local_limit=32, lease=(0, 1)).leased == 1
+    assert a.say(local_limit=32, lease=(1, 9)).leased == 2
+
+
+def test_lease_of_a_call_that_was_never_made_grants_nothing(
+    talk: Any, redis_client: Redis, prefix: str
+) -> None:
+    a = talk("a")
+    a.say(local_limit=100)
+    redis_client.zadd(prefix, {"lease a 5 1e300": -1e18})
+    answer = a.say(local_limit=100, lease=(0, 6))
+    assert answer.leased == 0
+
+
+def test_unlimited_requests_are_leased_as_wanted(talk: Any) -> None:
+    assert talk().say(unlimited=True, lease=(0, 1000)).leased == 1000
+
+
+def test_lease_of_a_dead_process_may_have_been_used(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=100, lease=(0, 6), heartbeat_ttl=0.05).leased == 6
+    time.sleep(0.06)
+    answer = b.say(acquire=[f"n{n}" for n in range(100)], rank=1, local_limit=100)
+    assert len(answer.granted) == 94
+    assert 3600 < answer.waits[0] < 3720  # a may have used it until now
+    assert b.say(local_limit=100).remaining == 0
+    # The API has seen no other requests than those of b.
+    rate_limit = StatedLimit(100, 6, 0.5)
+    completed = [(f"n{n}", 1.0) for n in range(94)]
+    assert b.say(completed=completed, rate_limit=rate_limit, local_limit=100).remaining == 6
+
+
+def test_process_that_was_cut_off_keeps_its_lease_if_no_other_called(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=100, lease=(0, 6), heartbeat_ttl=0.05).leased == 6
+    time.sleep(0.06)
+    assert a.say(local_limit=100, lease=(2, 6), in_flight=names(1, 2, 3, 4)).leased == 6
+    assert b.say(local_limit=100).remaining == 100 - 4 - 6
+
+
+def test_process_that_waits_gets_what_another_one_leased_and_did_not_use(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=48, lease=(0, 3)).leased == 3
+    answer = b.say(reserve=(1, 47), rank=1, waited=1.0, local_limit=48)
+    assert (answer.granted, answer.waits) == ([], [pytest.approx(1.0)])
+    assert a.say(local_limit=48, lease=(3, 3)).leased == 0
+    # a may have used all of it before that reply.
+    assert b.say(reserve=(1, 47), rank=1, waited=1.1, local_limit=48).granted == []
+    assert a.say(local_limit=48, in_flight=["n1"]).leased == 0
+    assert b.say(reserve=(1, 47), rank=1, waited=1.2, local_limit=48).granted == [0]
+
+
+def test_waits_that_exceed_all_leases_are_for_requests_to_expire(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=64, lease=(0, 4)).leased == 4
+    b.take(*(f"n{n}" for n in range(60)), local_limit=64)
+    completed = [(f"n{n}", 3600.0 - 100 - n) for n in range(60)]
+    b.say(completed=completed, local_limit=64)
+    answer = b.say(acquire=names(91, 92, 93, 94, 95, 96), rank=1, local_limit=64)
+    assert answer.granted == []
+    assert answer.waits == [pytest.approx(each, abs=1) for each in (1, 1, 1, 1, 100, 101)]
+
+
+def test_refusal_ends_all_leases(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(lease=(0, 6)).leased == 6
+    assert b.say(blocked_for=0.1, lease=(0, 6)).leased == 0
+    assert a.say(lease=(6, 6)).leased == 0
+    time.sleep(0.11)
+    assert a.say(lease=(0, 6)).leased == 6
+
+
+def test_lease_that_the_stated_limit_does_not_cover_is_not_confirmed(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(lease=(0, 6)).leased == 6
+    b.take("n1")
+    b.say(completed=[("n1", 0.0)], rate_limit=StatedLimit(5, 4, 0.0))
+    assert a.say(lease=(6, 6)).leased == 0
+
+
+def test_call_that_is_executed_after_a_later_one_changes_no_lease(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=1000, lease=(0, 40)).leased == 40
+    for late in ((1, 1), (5, 60), None):
+        a.say(local_limit=1000, lease=late, call=0)
+        assert b.say(local_limit=1000).remaining == 960
+    assert a.say(local_limit=1000, lease=(40, 40)).leased == 40
+    b.take(*(f"n{n}" for n in range(960)), local_limit=1000)
+    assert a.take("x", local_limit=1000, lease=(1, 1), call=0) == []
+
+
+def test_requests_taken_from_a_lease_are_not_foreign_before_they_are_named(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=100, lease=(0, 5)).leased == 5
+    b.take("n1", local_limit=100)
+    # The server has counted n1, and three requests that a took from its lease.
+    told = b.say(completed=[("n1", 0.0)], rate_limit=StatedLimit(100, 96, 0.0), local_limit=100)
+    assert told.remaining == 94
+    answer = a.say(local_limit=100, lease=(2, 2), in_flight=names(2, 3, 4))
+    assert answer.remaining == 96
+
+
 def test_requests_are_unlimited_without_a_stated_limit(talk: Any) -> None:
     a = talk()
     assert len(a.take(*(f"n{n}" for n in range(1001)))) == 1000
@@ -243,22 +369,22 @@ def test_unused_key_expires(talk: Any, redis_client: Redis, prefix: str) -> None
 
 
 class Model:
-    """The expected state: requests that count, and reservations, by process."""
+    """The expected state: requests that count, reservations and leases, by process."""
 
-    LIMIT = 6
-
-    def __init__(self, redis: Redis, key: str) -> None:
-        self.redis, self.key = redis, key
+    def __init__(self, redis: Redis, key: str, limit: int) -> None:
+        self.redis, self.key, self.limit = redis, key, limit
         self.talks = {me: Talk(redis, key, me) for me in "abc"}
         self.counted: dict[str, str] = {}
         self.reserved = {me: dict[int, int]() for me in "abc"}
+        self.leased = dict.fromkeys("abc", 0)
+        self.usable = dict.fromkeys("abc", 0)
         self.waiting: dict[str, tuple[int, int]] = {}
         self.numbers = itertools.count(1)
 
     @property
     def free(self) -> int:
         reserved = sum(sum(each.values()) for each in self.reserved.values())
-        return self.LIMIT - len(self.counted) - reserved
+        return self.limit - len(self.counted) - reserved - sum(self.leased.values())
 
     def ahead(self, me: str, rank: int) -> int:
         """Return the number of requests of waiters that are served earlier."""
@@ -266,22 +392,43 @@ class Model:
             want for who, (other, want) in self.waiting.items() if who != me and other <= rank
         )
 
+    def others_wait(self, me: str) -> bool:
+        return any(who != me for who in self.waiting)
+
+    def state_lease(self, me: str) -> None:
+        self.leased[me] = min(self.leased[me], self.usable[me])
+
     def say(self, me: str, **more: Any) -> ScriptReply:
         talk = self.talks[me]
         talk.reservations = self.reserved[me]
-        answer = talk.say(local_limit=self.LIMIT, **more)
+        self.state_lease(me)
+        more = {"lease": (self.usable[me], self.usable[me]), **more}
+        answer = talk.say(local_limit=self.limit, **more)
         if answer.lost:
+            more["lease"] = (0, 0)
+            self.leased[me] = 0
             own = [name for name, who in self.counted.items() if who == me]
             more["in_flight"] = [*more.get("in_flight", []), *own]
             again = {**more, "epoch": answer.epoch, "is_report": True}
-            answer = talk.say(local_limit=self.LIMIT, **again)
+            answer = talk.say(local_limit=self.limit, **again)
             assert not answer.lost
+        if self.others_wait(me):
+            self.usable[me] = 0
+        else:
+            part = (self.free - len(answer.granted) + self.leased[me]) // 16
+            if "reserve" in more:
+                part = 0
+            self.leased[me] = max(self.leased[me], min(more["lease"][1], part))
+            self.usable[me] = self.leased[me]
+        assert answer.leased == self.usable[me]
+        self.last = me
         if "rank" not in more:
             self.waiting.pop(me, None)
         return answer
 
     def take(self, me: str, rank: int, count: int) -> None:
         names = [f"{me}{next(self.numbers)}" for _ in range(count)]
+        self.state_lease(me)
         can = max(0, self.free - self.ahead(me, rank))
         answer = self.say(me, acquire=names, rank=rank)
         granted = [names[index] for index in answer.granted]
@@ -296,6 +443,8 @@ class Model:
 
     def reserve(self, me: str, rank: int, count: int) -> None:
         number = next(self.numbers)
+        self.usable[me] = 0
+        self.state_lease(me)
         can = self.free - self.ahead(me, rank) >= count
         answer = self.say(me, reserve=(number, count), rank=rank)
         assert bool(answer.granted) == can
@@ -311,6 +460,17 @@ class Model:
             number, left = self.reserved[me].popitem()
             if left > 1:
                 self.reserved[me][number] = left - 1
+            name = f"{me}{next(self.numbers)}"
+            self.counted[name] = me
+            self.check(self.say(me, in_flight=[name]))
+
+    def lease(self, me: str, wanted: int) -> None:
+        self.usable[me] = min(self.usable[me], wanted)
+        self.check(self.say(me, lease=(self.usable[me], wanted)))
+
+    def spend_lease(self, me: str) -> None:
+        if self.usable[me]:
+            self.usable[me] -= 1
             name = f"{me}{next(self.numbers)}"
             self.counted[name] = me
             self.check(self.say(me, in_flight=[name]))
@@ -347,7 +507,7 @@ class Model:
                 self.redis.zrem(self.key, member)
 
     def check(self, answer: ScriptReply) -> None:
-        assert answer.remaining == self.free
+        assert answer.remaining == self.free + self.leased[self.last]
         assert answer.reserved == sum(sum(each.values()) for each in self.reserved.values())
 
 
@@ -355,9 +515,11 @@ WHO = st.sampled_from("abc")
 RANK = st.sampled_from([1, 2])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("take"), WHO, RANK, st.integers(1, 4)),
+        st.tuples(st.just("take"), WHO, RANK, st.sampled_from([1, 2, 4, 20])),
         st.tuples(st.just("reserve"), WHO, RANK, st.integers(1, 4)),
         st.tuples(st.just("spend"), WHO),
+        st.tuples(st.just("lease"), WHO, st.integers(0, 6)),
+        st.tuples(st.just("spend_lease"), WHO),
         st.tuples(st.just("end_reservations"), WHO),
         st.tuples(st.just("complete"), WHO, st.sampled_from([0.0, 1800.0, 3601.0, 4000.0])),
         st.tuples(st.just("release"), WHO),
@@ -368,12 +530,12 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(steps=STEPS)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps=STEPS, limit=st.sampled_from([6, 20, 48]))
 def test_count_is_right_after_any_sequence_of_calls(
-    redis_client: Redis, prefix: str, steps: list[tuple[Any, ...]]
+    redis_client: Redis, prefix: str, steps: list[tuple[Any, ...]], limit: int
 ) -> None:
     redis_client.delete(prefix)
-    model = Model(redis_client, prefix)
+    model = Model(redis_client, prefix, limit)
     for name, *words in steps:
         getattr(model, name)(*words)

@@ -118,6 +118,29 @@ async def test_five_thousand_requests_of_sixteen_processes_use_exactly_the_allow
     assert share >= 0.98
 
 
+@pytest.mark.timeout(120)
+async def test_processes_that_are_far_from_redis_cause_no_refusal(relay: Any, prefix: str) -> None:
+    relay.delay = 0.05  # so that they acquire requests ahead of their calls
+    window, limit, count = 8.0, 400, 6
+    async with compressed(limit, window) as simulator:
+        task = about(simulator) | {
+            "redis": relay.url,
+            "prefix": prefix,
+            "requests": 1200 // count,
+            "callers": 5,
+            "settings": {"window": window},
+        }
+        async with swarm(count, **task) as workers:
+            for worker in workers:
+                worker.go()
+            results = [await worker.result() for worker in workers]
+        assert results == [{"done": 200, "failed": []}] * count
+        assert v2(simulator) == [200] * 1200
+        share = used_share(simulator, limit)
+    print(f"used {share:.2%} of the allowance")
+    assert share >= 0.9
+
+
 def v2(simulator: Simulator) -> list[int]:
     """The statuses of the replies, in order."""
     return [seen.status for seen in simulator.requests if seen.path.startswith("/v2/")]
