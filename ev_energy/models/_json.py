@@ -58,6 +58,8 @@ _STEP_VALUES: Final = 100_000
 #: With a higher limit on values, a body that fits in one step need not be counted.
 MIN_COUNTED_LIMIT: Final = 2 * (_STEP_VALUES + 10 * _STEP_OBJECTS)
 _CHUNK_BYTES: Final = 2**20
+#: All bytes but those that begin an object or an array, or are between two values.
+_NOT_COUNTED: Final = bytes(set(range(256)) - set(b"{[,"))
 _SCALARS: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -112,14 +114,11 @@ def fits_in_one_step(body: bytes) -> bool:
     if size <= SMALL_BODY:
         return True
     samples = 2 + (size >> _SAMPLING_SHIFT)
-    objects = values = 0
     last = size - _SAMPLE_BYTES
-    for _ in range(samples):
-        begin = int(random.random() * last)  # noqa: S311  (sampling, not a secret)
-        end = begin + _SAMPLE_BYTES
-        objects += body.count(b"{", begin, end)
-        values += body.count(b",", begin, end) + body.count(b"[", begin, end)
-    scale = size / (samples * _SAMPLE_BYTES)
+    begins = [int(random.random() * last) for _ in range(samples)]  # noqa: S311  (not a secret)
+    sample = b"".join([body[begin : begin + _SAMPLE_BYTES] for begin in begins])
+    objects, values = _count(sample)
+    scale = size / len(sample)
     return objects * scale <= _STEP_OBJECTS and values * scale <= _STEP_VALUES
 
 
@@ -127,9 +126,8 @@ def measure(body: bytes, max_values: int) -> Steps[Size]:
     """Return the size of *body*; `LimitReached` if it has more than *max_values* values."""
     objects = values = 0
     for begin in range(0, len(body), _CHUNK_BYTES):
-        end = begin + _CHUNK_BYTES
-        objects += body.count(b"{", begin, end)
-        values += body.count(b",", begin, end) + body.count(b"[", begin, end)
+        more_objects, more_values = _count(body[begin : begin + _CHUNK_BYTES])
+        objects, values = objects + more_objects, values + more_values
         if values + _VALUES_PER_OBJECT * objects > max_values:
             message = f"the reply holds more than {max_values} values (max_values)"
             raise LimitReached(message, "max_values")
@@ -139,8 +137,18 @@ def measure(body: bytes, max_values: int) -> Steps[Size]:
 
 def count_values(body: bytes) -> Size:
     """Return the size of a *body* that is small enough to be counted in one step."""
-    objects = body.count(b"{")
-    return Size(objects, _VALUES_PER_OBJECT * objects + body.count(b",") + body.count(b"["))
+    objects, values = _count(body)
+    return Size(objects, _VALUES_PER_OBJECT * objects + values)
+
+
+def _count(body: bytes) -> tuple[int, int]:
+    """Return how many objects *body* has, and how many other values at most.
+
+    Deleting all other bytes takes a third of the time of counting each of the three.
+    """
+    marks = body.translate(None, _NOT_COUNTED)
+    objects = marks.count(b"{")
+    return objects, len(marks) - objects
 
 
 def _children(value: Any) -> Iterable[Any]:
