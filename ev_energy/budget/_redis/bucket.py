@@ -168,7 +168,7 @@ class RedisBucket:
         """Send the pending updates and end all reservations. Waiting callers are refused."""
         for waiter in (*self._waiters, *self._covered):
             waiter.resolve(BudgetUnavailable("the budget was closed"))
-        if self._reservations or self._lease.left or self._updates or self._task is not None:
+        if self._reservations or self._lease.is_held or self._updates or self._task is not None:
             for reservation in self._reservations.values():
                 reservation.lower(0)
             self._reservations.clear()
@@ -237,7 +237,7 @@ class RedisBucket:
     def _on_timer(self) -> None:
         self._timer = None
         self._counted.prune(REAL.monotonic())
-        if self._updates or self._counted or self._reservations or self._lease.left:
+        if self._updates or self._counted or self._reservations or self._lease.is_held:
             self._wake()
         else:
             self._on_idle()
@@ -278,12 +278,12 @@ class RedisBucket:
 
     def _schedule_next_run(self) -> None:
         self._cancel_timer()
-        if self._connection.outage and self._updates:
+        if self._connection.outage and (self._updates or self._lease.is_held):
             retry_in = self._connection.retry_at - REAL.monotonic()
             self._wake_within(max(_UPDATE_DELAY, retry_in))
         elif self._updates:
             self._wake_within(_UPDATE_DELAY)
-        elif self._lease.left:
+        elif self._lease.is_held:
             self._wake_within(self._lease.kept_for)
         elif self._counted or self._reservations:
             # A heartbeat, which also shows whether Redis lost its data.

@@ -294,11 +294,16 @@ if limit == nil then allowed = local_limit or DEFAULT_LIMIT
 elseif limit == 'none' then allowed = local_limit
 else allowed = math.min(tonumber(limit), local_limit or MAX_AMOUNT) end
 
+-- What the process has not taken of its lease. A call that is executed after a later one, since it
+-- was repeated over another connection, states what is no longer true.
+local stated_lease, is_late = request.lease or { 0, 0 }, own_call > request.call
+if not is_late then own_lease = math.min(own_lease, stated_lease[1]) end
+
 -- Update the reservations. A process names all its reservations in every call; those that it does
 -- not name have ended. A reservation never grows beyond the available capacity: either the process
 -- was considered dead and its capacity was granted to others, or the reply to a call that lowered
 -- the reservation was lost.
-local reserved, mine = 0, {}
+local reserved, mine = other_leases + own_lease, {}
 for _, reservation in ipairs(reservations) do
   if reservation.process == request.process then
     mine[reservation.number] = reservation.remaining
@@ -374,16 +379,12 @@ local earliest = math.max(recovering or 0, blocked or 0, now)
 
 -- Leased requests are for calls that nothing holds back. A process is told to give them back once
 -- another one waits, the API refuses requests, or the allowance no longer covers them. Until it says
--- how many it has not used, they remain leased: it may be using them. A call that is executed after
--- a later one, since it was repeated over another connection, states what is no longer true.
+-- how many it has not used, they remain leased: it may be using them.
 local LEASED_PART = 16 -- of the available requests, a process may lease one of this many
-local stated_lease, is_late = request.lease or { 0, 0 }, own_call > request.call
 local others_wait = false
 for _, waiter in ipairs(waiters) do
   if waiter.process ~= request.process then others_wait = true end
 end
-if not is_late then own_lease = math.min(own_lease, stated_lease[1]) end
-reserved = reserved + other_leases + own_lease
 local may_lease = not (is_late or others_wait or earliest > now)
   and (not allowed or used + reserved <= allowed)
 
@@ -486,7 +487,7 @@ if allowed then
   reply.limit = allowed
   reply.remaining = math.max(0, allowed - used - reserved + own_lease)
   reply.reserved = reserved - own_lease - other_leases
-  local missing = used + reserved - allowed + 1
+  local missing = used + reserved - own_lease - allowed + 1
   reply.wait = waits(missing, missing)[1]
 end
 return finish()

@@ -41,12 +41,12 @@ class Lease:
         """The callers since the last call of the script began, and those between the last two."""
         self._taken = 0
         """The requests that were taken since the last call of the script began."""
-        self._is_wanted_back = False
+        self._is_held = self._is_wanted_back = False
 
     @property
-    def left(self) -> int:
-        """Requests that are leased and not taken."""
-        return self._left
+    def is_held(self) -> bool:
+        """Whether Redis may hold a lease of this process, also after a call that failed."""
+        return self._is_held
 
     @property
     def must_report(self) -> bool:
@@ -84,6 +84,7 @@ class Lease:
         is_busy = self._round_trip >= _MIN_ROUND_TRIP and recent > 1
         wanted = min(_AHEAD * recent, _MAX_LEASED) if is_busy else 0
         self._left = self._stated = min(self._left, wanted)
+        self._is_held = self._is_held or wanted > 0
         self._is_given_up = self._is_wanted_back = False
         return self._left, wanted
 
@@ -94,6 +95,7 @@ class Lease:
         """
         self._left = 0 if self._is_given_up else max(0, leased - self._taken)
         self._is_wanted_back = leased < self._stated
+        self._is_held = max(leased, self._stated) > 0
         self._confirmed_at = started
         self._round_trips.append(now - started)
         return self._is_wanted_back

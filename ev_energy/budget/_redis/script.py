@@ -26,7 +26,7 @@ class ScriptRequest(msgspec.Struct, omit_defaults=True):
     process: str
     """The name of the event loop of the process that calls."""
     call: int
-    """The number of the call, from 1. One that is repeated over another connection keeps it."""
+    """The number of the call, from 1. One that is repeated over another connection has the next."""
     new_epoch: str
     """The name of the generation of the key, should this call create the key."""
     window: float

@@ -70,9 +70,9 @@ class ScriptCalls:
     ) -> ScriptReply:
         # As of now: requests taken from them during the call are updates for the next call.
         remaining = [(each.number, each.remaining) for each in reservations]
-        call = next(self._numbers)
 
         def request() -> bytes:
+            call = next(self._numbers)
             script_request = _build_request(
                 self._process, call, self._settings, updates, waiters, remaining, lease
             )
@@ -83,9 +83,9 @@ class ScriptCalls:
             return encode(script_request)
 
         # Safe to repeat: the names of requests and reservations are used only once, so that the
-        # script recognises what it granted before, the number of the call tells what it states of
-        # the lease, and all else states facts, not changes. Ages are computed anew for each
-        # attempt.
+        # script recognises what it granted before, the number of an attempt tells whether what it
+        # states of the lease is still true, and all else states facts, not changes. Ages are
+        # computed anew for each attempt.
         reply = await self._connection.run(BUDGET_SCRIPT, 1, self._key, request)
         try:
             return decode(reply)

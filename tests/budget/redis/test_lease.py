@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pytest
 from redis import Redis
 
 from ev_energy import Client, RateLimit, StaticToken
 from ev_energy.budget import Acquire, WouldExceedDeadline
 from ev_energy.budget._redis.lease import Lease
+from ev_energy.budget._redis.pending_updates import CountedRequests, PendingUpdates, Settings
+from ev_energy.budget._redis.script_calls import ScriptCalls
 from ev_energy.errors import BudgetUnavailableError
 from ev_energy.redis import RedisBudget
 from ev_energy.simulator import Simulator
@@ -322,6 +325,38 @@ async def test_leased_requests_are_given_up_as_soon_as_redis_does_not_reply(
     assert budget.try_acquire("app", None) is None
 
 
+async def test_lease_is_given_back_although_a_call_failed_meanwhile(
+    make: MakeBudget, relay: Any, leased: Callable[[], list[int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    budget = make(timeout=0.3, heartbeat_ttl=600)
+    await warm_up(budget)
+    bucket = budget._bucket("app")
+    await until(lambda: bucket._task is None and not bucket._updates)
+    assert leased() != []
+    relay.is_silent = True
+    relay.treat("close")
+    await until(lambda: "Redis, which keeps the budget, is unavailable" in caplog.text)
+    relay.is_silent = False
+    relay.treat("close")
+    await until(lambda: leased() == [])
+
+
+async def test_each_attempt_of_a_call_has_its_own_number() -> None:
+    """The first attempt may be executed after the second, and then states an older lease."""
+    requests: list[Any] = []
+
+    class Repeating:
+        async def run(self, _script: Any, _count: int, _key: str, request: Any) -> bytes:
+            requests.extend(msgspec.json.decode(request()) for _ in range(2))
+            return b'{"epoch": "e"}'
+
+    settings = Settings(limit=None, window=60.0, heartbeat_ttl=1.0, local_fraction=None)
+    calls = ScriptCalls("key", cast(Any, Repeating()), settings, "me", CountedRequests(60.0))
+    await calls.call(PendingUpdates(), [], [], (1, 2))
+    await calls.call(PendingUpdates(), [], [], (1, 2))
+    assert [each["call"] for each in requests] == [1, 2, 3, 4]
+
+
 async def test_requests_taken_before_redis_lost_its_data_are_reported(
     make: MakeBudget, shared_redis: Any, redis_client: Redis, prefix: str
 ) -> None:
@@ -395,9 +430,10 @@ def test_requests_taken_during_a_call_are_not_left_after_it() -> None:
     assert ask(lease, 6, now=0.2) == (10, 12)
     assert all(lease.take(0.3) for _ in range(4))
     assert not lease.end_call(12, 0.2, 0.4)
-    assert (lease.left, lease.must_report) == (8, True)
+    assert lease.must_report
     ask(lease, 4, now=0.4)
     assert not lease.must_report
+    assert [lease.take(0.4) for _ in range(9)] == [True] * 8 + [False]
 
 
 def test_lease_that_redis_wants_back_is_not_used_and_given_back_in_the_next_call() -> None:
@@ -405,7 +441,7 @@ def test_lease_that_redis_wants_back_is_not_used_and_given_back_in_the_next_call
     lease.end_call(10, 0.0, 0.2)
     assert ask(lease, 6, now=0.2) == (10, 12)
     assert lease.end_call(0, 0.2, 0.4)
-    assert (lease.left, lease.must_report) == (0, True)
+    assert lease.must_report
     assert not lease.take(0.4)
     assert ask(lease, 4, now=0.4) == (0, 20)
     assert not lease.end_call(0, 0.4, 0.6)

@@ -193,6 +193,25 @@ def test_one_process_may_lease_a_sixteenth_of_what_is_available(talk: Any) -> No
     assert talk("c").say(local_limit=100, lease=(0, 1000)).leased == 0
 
 
+def test_reservation_does_not_grow_into_a_lease(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    b.take(*(f"n{n}" for n in range(96)), local_limit=160)
+    assert b.say(local_limit=160, lease=(0, 4)).leased == 4
+    a.reservations[1] = 64  # Redis no longer has it: a was cut off for long
+    answer = a.say(local_limit=160)
+    assert (answer.reservations, answer.remaining) == ([(1, 60)], 0)
+
+
+def test_own_lease_is_available_without_a_wait(talk: Any) -> None:
+    a, b = talk("a"), talk("b")
+    assert a.say(local_limit=160, lease=(0, 9)).leased == 9
+    b.take(*(f"n{n}" for n in range(151)), local_limit=160)
+    answer = a.say(local_limit=160, lease=(9, 9))
+    assert (answer.leased, answer.remaining, answer.wait) == (9, 9, 0.0)
+    answer = b.say(local_limit=160)
+    assert (answer.remaining, answer.wait) == (0, pytest.approx(1.0))
+
+
 def test_lease_counts_towards_the_sixteenth(talk: Any) -> None:
     a = talk()
     assert a.say(local_limit=32, lease=(0, 1)).leased == 1
