@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import attrs
 import pytest
@@ -193,6 +193,12 @@ def redis_client(shared_redis: PrivateRedis) -> Iterator[Redis]:
     """A client of `shared_redis`."""
     with Redis(port=shared_redis.port) as client:
         yield client
+
+
+def script_calls(redis_client: Any) -> int:
+    """Return how many scripts the server has run."""
+    stats = redis_client.info("commandstats")
+    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ from ev_energy.budget import Acquire, BudgetUnavailable, WouldExceedDeadline
 from ev_energy.errors import BudgetExceeded, BudgetUnavailableError
 from ev_energy.redis import RedisBudget
 from ev_energy.simulator import Simulator
+from tests.helpers.redis_server import script_calls
 
 MakeBudget = Callable[..., RedisBudget]
 
@@ -483,12 +484,6 @@ async def test_closing_ends_reservations_without_waiters_too(make: MakeBudget) -
     await one.reserve(Acquire("app"), 4)
     await one.aclose()
     assert len(await take(two, 4, timeout=0.0)) == 4
-
-
-def script_calls(redis_client: Any) -> int:
-    """Return how many scripts the server has run."""
-    stats = redis_client.info("commandstats")
-    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 async def test_callers_of_one_moment_share_one_round_trip(

@@ -19,6 +19,7 @@ from ev_energy.budget._redis.script_calls import ScriptCalls
 from ev_energy.errors import BudgetUnavailableError
 from ev_energy.redis import RedisBudget
 from ev_energy.simulator import Simulator
+from tests.helpers.redis_server import script_calls
 
 MakeBudget = Callable[..., RedisBudget]
 #: Seconds that the replies of Redis take longer. The tests count calls of the script, not seconds.
@@ -49,11 +50,6 @@ def leased(redis_client: Redis, prefix: str) -> Callable[[], list[int]]:
         return [int(each[2]) for each in words if each[0] == "lease"]
 
     return leased
-
-
-def script_calls(redis_client: Any) -> int:
-    stats = redis_client.info("commandstats")
-    return sum(stats.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("eval", "evalsha"))
 
 
 async def call(budget: RedisBudget, count: int = 1, **more: Any) -> None:
