@@ -36,6 +36,7 @@ local now = time[1] * 1000000 + time[2]
 local DEFAULT_LIMIT, MAX_AMOUNT = 1000, 1000000
 local SLOTS = 64 -- the resolution, per window, at which foreign requests expire
 local CLOCK_OFFSET = 1000000000000000 -- microseconds: 31 years, so that `clock` never expires
+local LEASED_PART = 16 -- of the available requests, a process may lease one of this many
 local LEASE_RETURN = 1000000 -- microseconds until a process that lives gives back its lease
 local CLOCK_TOLERANCE = 1000000 -- microseconds: a smaller step back of the clock is not corrected
 
@@ -380,7 +381,6 @@ local earliest = math.max(recovering or 0, blocked or 0, now)
 -- Leased requests are for calls that nothing holds back. A process is told to give them back once
 -- another one waits, the API refuses requests, or the allowance no longer covers them. Until it says
 -- how many it has not used, they remain leased: it may be using them.
-local LEASED_PART = 16 -- of the available requests, a process may lease one of this many
 local others_wait = false
 for _, waiter in ipairs(waiters) do
   if waiter.process ~= request.process then others_wait = true end

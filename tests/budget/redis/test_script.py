@@ -412,7 +412,7 @@ class Model:
         )
 
     def others_wait(self, me: str) -> bool:
-        return any(who != me for who in self.waiting)
+        return any(process != me for process in self.waiting)
 
     def state_lease(self, me: str) -> None:
         self.leased[me] = min(self.leased[me], self.usable[me])
