@@ -71,18 +71,16 @@ class _Gathering(Generic[T]):
             )
             for _ in range(count)
         ]
-        started: list[threading.Thread] = []
         try:
             for thread in threads:
                 thread.start()
-                started.append(thread)
             for _ in threads:
                 while not self._finished.acquire(timeout=_POLL_INTERVAL):
                     pass
                 if self._stopped:
                     break
         finally:
-            self._stop(portal, started)
+            self._stop(portal, threads)
         try:
             if self._error is not None:
                 if isinstance(self._error, EvEnergyError):
@@ -93,7 +91,11 @@ class _Gathering(Generic[T]):
         return [self._results[number] for number in range(self._started)]
 
     def _stop(self, portal: Portal, threads: list[threading.Thread]) -> None:
-        """Cancel the calls under way, and wait until all threads have ended."""
+        """Cancel the calls under way, and wait until all threads have ended.
+
+        An interrupt may have come while a thread was being started. One that does not run yet makes
+        no call when it does.
+        """
         self._stopped = True
         for thread in threads:
             while thread.is_alive():

@@ -140,12 +140,18 @@ class LoopThread:
         self.thread = threading.Thread(target=self._run_loop, name="ev-energy", daemon=True)
         try:
             self.thread.start()
-        except BaseException as error:
+        except (RuntimeError, MemoryError) as error:
             self.loop.close()
-            if not isinstance(error, RuntimeError):
+            if isinstance(error, MemoryError):
                 raise
             # Python 3.12.1 starts no thread during exit; no version does beyond the user's limit.
             raise EvEnergyError(f"the client's thread cannot be started: {error}") from error
+        except BaseException:
+            # An interrupt: the thread may run already, and then only it can close the loop. There
+            # was no call yet, so there is nothing else to close, and the client stays open.
+            self._on_stop = _nothing_to_close
+            self.request_stop()
+            raise
         _loop_threads.add(self)
 
     def check_calling_thread(self) -> None:
@@ -318,6 +324,10 @@ class _Call(Generic[T]):
         if not self._finished:
             self._finished = True  # before the notification, for `wait_for_unwinding`
             self._notifier.notify()
+
+
+async def _nothing_to_close() -> None:
+    """Do nothing when the loop stops."""
 
 
 #: The running loop threads of this process.

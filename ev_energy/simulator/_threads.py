@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -48,8 +48,9 @@ def run_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Genera
     async def serve() -> None:
         async with server:
             stop = asyncio.Event()
-            started.set_result((asyncio.get_running_loop(), stop))
-            await stop.wait()
+            if started.set_running_or_notify_cancel():
+                started.set_result((asyncio.get_running_loop(), stop))
+                await stop.wait()
 
     def run() -> None:
         try:
@@ -60,14 +61,18 @@ def run_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Genera
             ended.set_result(None)
 
     thread = threading.Thread(target=run, name=name, daemon=True)
-    thread.start()
     try:
-        loop, stop = started.result()
-        try:
-            yield
-        finally:
-            if not ended.done():
-                loop.call_soon_threadsafe(stop.set)
-            ended.result()
+        thread.start()
+        started.result()
+        yield
     finally:
-        thread.join()
+        # An interrupt may have come at any of these steps, even while the server was starting.
+        serves = not started.cancel() and started.exception() is None
+        if serves:
+            loop, stop = started.result()
+            with suppress(RuntimeError):  # the server has failed, and its loop is closed
+                loop.call_soon_threadsafe(stop.set)
+        if thread.is_alive():
+            thread.join()
+        if serves:
+            ended.result()

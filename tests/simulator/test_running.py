@@ -21,6 +21,7 @@ import pytest
 from ev_energy.cli import simulator as simulator_command
 from ev_energy.cli._terminal import painter
 from ev_energy.simulator import Simulator
+from tests.helpers.interrupts import interrupt_start_of_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,6 +45,30 @@ def test_thread_ends_when_the_block_raises() -> None:
     before = set(threading.enumerate())
     with pytest.raises(KeyError), Simulator.in_thread():
         raise KeyError
+    assert set(threading.enumerate()) == before
+
+
+def test_interrupt_while_the_thread_starts_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+    interrupt_start_of_thread("ev-energy-simulator", monkeypatch)
+    with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
+        pass
+    assert set(threading.enumerate()) == before
+
+
+def test_interrupt_while_the_server_starts_ends_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = set(threading.enumerate())
+    start, main = Simulator.__aenter__, threading.get_ident()
+
+    async def interrupted_start(simulator: Simulator) -> Simulator:
+        signal.pthread_kill(main, signal.SIGINT)
+        return await start(simulator)
+
+    monkeypatch.setattr(Simulator, "__aenter__", interrupted_start)
+    with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
+        pass
     assert set(threading.enumerate()) == before
 
 

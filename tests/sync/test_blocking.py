@@ -24,6 +24,7 @@ import pytest
 import ev_energy
 from ev_energy_sync import Client, ClientCredentials, Ref, _loop_thread, errors, models
 from ev_energy_sync._loop_thread import Portal
+from tests.helpers.interrupts import interrupt_start_of_thread
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -251,6 +252,29 @@ def test_interrupt_just_before_the_loop_is_woken_leaves_it_usable(client, monkey
     assert client._portal.call(start("next")) == "next"
     assert started == ["next"]
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
+
+
+@pytest.mark.parametrize("state", ["is starting", "is running"])
+def test_interrupt_while_the_loop_starts_leaves_the_client_usable(server, loop, monkeypatch, state):
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    def recorded_loop(new_loop: Any = _loop_thread.new_loop) -> asyncio.AbstractEventLoop:
+        loops.append(new_loop())
+        return loops[-1]
+
+    monkeypatch.setattr(_loop_thread, "new_loop", recorded_loop)
+    with Client("a-token", base_url=server.url) as client:
+        with monkeypatch.context() as patch:
+            interrupt_start_of_thread(
+                "ev-energy",
+                patch,
+                ready=lambda: state == "is starting" or eventually(loops[0].is_running),
+            )
+            with pytest.raises(KeyboardInterrupt):
+                client.evses.get("evse01")
+        assert client.evses.get("evse01").id == "evse01"
+        assert eventually(lambda: len(loop_threads()) == 1)
+    assert [each.is_closed() for each in loops] == [True, True]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a thread")

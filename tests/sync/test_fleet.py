@@ -17,6 +17,7 @@ from ev_energy import errors
 from ev_energy.models import Vehicle
 from ev_energy_sync import Client, MemoryBudget
 from tests.helpers.fleet_server import Fleet, vehicle
+from tests.helpers.interrupts import interrupt_start_of_thread
 from tests.helpers.recording_server import RecordingServer
 from tests.helpers.support import TOKEN
 
@@ -287,6 +288,18 @@ def test_interrupt_cancels_all_calls(client: Client, fleet: SlowFleet) -> None:
         client.gather([partial(client.vehicles.get, "slow")] * 4)
     assert call_threads() == []
     wait_until(lambda: fleet.disconnected == 4)
+
+
+def test_interrupt_while_a_thread_starts_cancels_its_call(
+    client: Client, fleet: SlowFleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupt_start_of_thread(
+        "ev-energy-call", monkeypatch, ready=lambda: wait_until(lambda: fleet.stalled == 1)
+    )
+    with pytest.raises(KeyboardInterrupt):
+        client.gather([partial(client.vehicles.get, "slow")] * 4)
+    assert call_threads() == []
+    wait_until(lambda: fleet.disconnected == 1)
 
 
 def test_exhausted_budget_stops_the_calls(running: RecordingServer, fleet: SlowFleet) -> None:

@@ -356,10 +356,12 @@ def test_calls_on_a_crashed_loop_raise_and_the_next_call_starts_another_loop(run
 
 def test_thread_that_cannot_be_started_raises_and_the_next_call_retries(run):
     script = run("""
-        start, threading.Thread.start = threading.Thread.start, lambda self: 1 / 0
+        def out_of_memory(self):
+            raise MemoryError
+        start, threading.Thread.start = threading.Thread.start, out_of_memory
         try:
             client.evses.get("evse01")
-        except ZeroDivisionError:
+        except MemoryError:
             print("not started")
         threading.Thread.start = start
         print(client.evses.get("evse01").id)
