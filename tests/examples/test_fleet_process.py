@@ -62,7 +62,7 @@ async def test_portal_stops_at_once_while_a_page_is_open(number: signal.Signals)
             with pytest.raises(EOFError):  # ended properly, not cut off
                 await stream.next()
             assert await process.wait() == (0 if number == signal.SIGINT else -number)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
         assert process.stderr is not None
         assert await process.stderr.read() == b""
 
@@ -108,7 +108,7 @@ async def test_pages_of_two_workers_are_told_and_end_at_once(redis: PrivateRedis
                 while True:
                     await page.next()
         await process.wait()
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 10
 
 
 async def answers(url: str) -> None:

@@ -352,7 +352,7 @@ def test_statements_of_a_server_do_not_block_redis(talk: Any, limit: int) -> Non
     answer = talk().say(rate_limit=StatedLimit(limit, 0, 0.1))
     assert answer.remaining == 0
     assert talk().say(rate_limit=StatedLimit(limit, 10**11, 0.1)).limit == max(1, min(limit, 10**6))
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 10
 
 
 def test_lost_key_is_detected_and_blocks_grants_until_reports_arrive(
