@@ -38,6 +38,8 @@ _GRACE_PERIOD: Final = 0.1
 # A waiting thread polls in this interval. Windows does not interrupt the wait for a lock, and on
 # other systems a Ctrl-C that arrives just before the thread starts to wait would go unnoticed.
 _POLL_INTERVAL: Final = 0.1
+#: The end of a thread whose start was interrupted is polled in this interval.
+_START_POLL_INTERVAL: Final = 0.01
 
 
 #: The groups that the calls of the current context belong to, which are cancelled together.
@@ -140,18 +142,21 @@ class LoopThread:
         self.thread = threading.Thread(target=self._run_loop, name="ev-energy", daemon=True)
         try:
             self.thread.start()
-        except (RuntimeError, MemoryError) as error:
+        except BaseException as error:
+            if self.thread in threading.enumerate():
+                # A signal handler raised, as that of Ctrl-C does. The thread runs or is about to,
+                # and only it can close the loop. There was no call yet: the client stays open.
+                self._on_stop = _nothing_to_close
+                self.request_stop()
+                deadline = time.monotonic() + _UNWIND_TIMEOUT
+                while self.thread in threading.enumerate() and time.monotonic() < deadline:
+                    time.sleep(_START_POLL_INTERVAL)  # before it runs, it cannot be joined
+                raise
             self.loop.close()
-            if isinstance(error, MemoryError):
+            if not isinstance(error, RuntimeError):
                 raise
             # Python 3.12.1 starts no thread during exit; no version does beyond the user's limit.
             raise EvEnergyError(f"the client's thread cannot be started: {error}") from error
-        except BaseException:
-            # An interrupt: the thread may run already, and then only it can close the loop. There
-            # was no call yet, so there is nothing else to close, and the client stays open.
-            self._on_stop = _nothing_to_close
-            self.request_stop()
-            raise
         _loop_threads.add(self)
 
     def check_calling_thread(self) -> None:

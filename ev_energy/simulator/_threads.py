@@ -39,40 +39,64 @@ def run_in_loop(loop: asyncio.AbstractEventLoop | None, function: Callable[[], T
     return result.result()
 
 
+class _ServerThread:
+    """A thread that runs a server on an event loop of its own until it is told to stop."""
+
+    def __init__(self, server: AbstractAsyncContextManager[Any], name: str) -> None:
+        self._server = server
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
+        self._ended: Future[None] = Future()
+
+    def start(self) -> None:
+        """Start the thread, and return when the server serves; raise its error otherwise."""
+        self._thread.start()
+        self._started.result()
+
+    def stop(self) -> None:
+        """Stop the server wherever it is, and wait for its end; raise its error if it failed."""
+        try:
+            # In a forked child the thread does not exist, and nothing would ever end the wait.
+            if self._request_stop() and (self._thread.is_alive() or self._ended.done()):
+                self._ended.result()
+        finally:
+            self._request_stop()  # again, as an interrupt may have come during the first time
+            if self._thread.is_alive():
+                self._thread.join()
+
+    def _request_stop(self) -> bool:
+        """Tell the server to stop, and return whether it has ever served."""
+        if self._started.cancel() or self._started.exception() is not None:
+            return False
+        loop, stop = self._started.result()
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(stop.set)
+        return True
+
+    def _run(self) -> None:
+        if self._started.cancelled():  # interrupted before this thread ran
+            return
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
+            (self._ended if self._started.done() else self._started).set_exception(error)
+        else:
+            self._ended.set_result(None)
+
+    async def _serve(self) -> None:
+        async with self._server:
+            stop = asyncio.Event()
+            if self._started.set_running_or_notify_cancel():
+                self._started.set_result((asyncio.get_running_loop(), stop))
+                await stop.wait()
+
+
 @contextmanager
 def run_in_thread(server: AbstractAsyncContextManager[Any], name: str) -> Generator[None]:
     """Run a server on an event loop in a new thread until the ``with`` block ends."""
-    started: Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = Future()
-    ended: Future[None] = Future()
-
-    async def serve() -> None:
-        async with server:
-            stop = asyncio.Event()
-            if started.set_running_or_notify_cancel():
-                started.set_result((asyncio.get_running_loop(), stop))
-                await stop.wait()
-
-    def run() -> None:
-        try:
-            asyncio.run(serve())
-        except BaseException as error:  # noqa: BLE001 - raised in the calling thread
-            (ended if started.done() else started).set_exception(error)
-        else:
-            ended.set_result(None)
-
-    thread = threading.Thread(target=run, name=name, daemon=True)
+    thread = _ServerThread(server, name)
     try:
         thread.start()
-        started.result()
         yield
     finally:
-        # An interrupt may have come at any of these steps, even while the server was starting.
-        serves = not started.cancel() and started.exception() is None
-        if serves:
-            loop, stop = started.result()
-            with suppress(RuntimeError):  # the server has failed, and its loop is closed
-                loop.call_soon_threadsafe(stop.set)
-        if thread.is_alive():
-            thread.join()
-        if serves:
-            ended.result()
+        thread.stop()  # an interrupt may have come at any moment, even while it was starting

@@ -4,31 +4,38 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable
 
 import pytest
 
 
 def interrupt_start_of_thread(
-    name: str,
-    monkeypatch: pytest.MonkeyPatch,
-    *,
-    number: int = 1,
-    ready: Callable[[], object] = int,
+    name: str, monkeypatch: pytest.MonkeyPatch, *, ready: Callable[[], object] = int
 ) -> None:
-    """Send SIGINT while the main thread waits for the start of the *number*-th thread *name*.
+    """Send SIGINT while the main thread waits for the start of a thread called *name*.
 
-    Where *ready* is given, it is called in between, and returns when that thread has got so far.
+    *ready* is called before that, and returns when the new thread has got far enough.
     """
-    start, count = threading.Thread.start, 0
+    start = threading.Thread.start
 
     def interrupted_start(thread: threading.Thread) -> None:
-        nonlocal count
         start(thread)
         if thread.name == name:
-            count += 1
-            if count == number:
-                ready()
-                signal.raise_signal(signal.SIGINT)
+            ready()
+            signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+
+
+def interrupt_before_thread_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send SIGINT when a thread called *name* exists but has not run yet, and let it run then."""
+    bootstrap, main = threading.Thread._bootstrap, threading.get_ident()  # type: ignore[attr-defined]
+
+    def late_bootstrap(thread: threading.Thread) -> None:
+        if thread.name == name:
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.1)  # the main thread, which is to be elsewhere by then, may wait for this
+        bootstrap(thread)
+
+    monkeypatch.setattr(threading.Thread, "_bootstrap", late_bootstrap)

@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +22,14 @@ import pytest
 from ev_energy.cli import simulator as simulator_command
 from ev_energy.cli._terminal import painter
 from ev_energy.simulator import Simulator
-from tests.helpers.interrupts import interrupt_start_of_thread
+from tests.helpers.interrupts import interrupt_before_thread_runs, interrupt_start_of_thread
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+needs_signals_to_threads = pytest.mark.skipif(
+    sys.platform == "win32", reason="no signal can be sent to a thread"
+)
 
 
 def ask(url: str) -> Any:
@@ -56,6 +61,7 @@ def test_interrupt_while_the_thread_starts_ends_it(monkeypatch: pytest.MonkeyPat
     assert set(threading.enumerate()) <= before
 
 
+@needs_signals_to_threads
 def test_interrupt_while_the_server_starts_ends_the_thread(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -70,6 +76,80 @@ def test_interrupt_while_the_server_starts_ends_the_thread(
     with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
         pass
     assert set(threading.enumerate()) <= before
+
+
+@needs_signals_to_threads
+def test_interrupt_before_the_thread_runs_starts_no_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, started = set(threading.enumerate()), []
+    monkeypatch.setattr(Simulator, "__aenter__", started.append)
+    interrupt_before_thread_runs("ev-energy-simulator", monkeypatch)
+    with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
+        pass
+    deadline = time.monotonic() + 10
+    while not set(threading.enumerate()) <= before:  # it cannot be joined before it runs
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert started == []
+
+
+@needs_signals_to_threads
+def test_interrupt_while_the_server_ends_waits_for_its_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = set(threading.enumerate())
+    end, main = Simulator.__aexit__, threading.get_ident()
+
+    async def slow_end(simulator: Simulator, *error: Any) -> None:
+        signal.pthread_kill(main, signal.SIGINT)
+        await asyncio.sleep(0.1)
+        await end(simulator, *error)
+
+    monkeypatch.setattr(Simulator, "__aexit__", slow_end)
+    with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
+        pass
+    assert set(threading.enumerate()) <= before
+
+
+def test_server_that_fails_at_its_end_raises(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = set(threading.enumerate())
+
+    end = Simulator.__aexit__
+
+    async def fail(simulator: Simulator, *error: Any) -> None:
+        await end(simulator, *error)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Simulator, "__aexit__", fail)
+    with pytest.raises(ZeroDivisionError), Simulator.in_thread():
+        pass
+    assert set(threading.enumerate()) <= before
+
+
+def test_thread_that_cannot_be_started_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", fail)
+    with pytest.raises(RuntimeError, match="can't start new thread"), Simulator.in_thread():
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_forked_child_may_leave_the_block() -> None:
+    code = """if True:
+        import os, sys
+        from ev_energy.simulator import Simulator
+        with Simulator.in_thread():
+            if (child := os.fork()) == 0:
+                sys.exit(7)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"7\n", b"")
 
 
 def test_two_threads_serve_side_by_side() -> None:

@@ -24,7 +24,7 @@ import pytest
 import ev_energy
 from ev_energy_sync import Client, ClientCredentials, Ref, _loop_thread, errors, models
 from ev_energy_sync._loop_thread import Portal
-from tests.helpers.interrupts import interrupt_start_of_thread
+from tests.helpers.interrupts import interrupt_before_thread_runs, interrupt_start_of_thread
 
 
 def loop_threads() -> list[threading.Thread]:
@@ -202,6 +202,7 @@ def test_calls_submitted_at_the_same_time_wake_the_loop_once(client, monkeypatch
 
 @pytest.mark.skipif(sys.platform != "linux", reason="no other platform has eventfd")
 def test_threads_that_wait_use_a_limited_number_of_files(server, loop):
+    gc.collect()  # of what earlier tests have left
     before = open_events()
     with Client("a-token", base_url=server.url) as client, ThreadPoolExecutor(24) as pool:
         client.evses.get("evse01")
@@ -254,26 +255,40 @@ def test_interrupt_just_before_the_loop_is_woken_leaves_it_usable(client, monkey
     assert [record.message for record in caplog.records if record.name == "asyncio"] == []
 
 
-@pytest.mark.parametrize("state", ["is starting", "is running"])
-def test_interrupt_while_the_loop_starts_leaves_the_client_usable(server, loop, monkeypatch, state):
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal can be sent to a thread")
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError, MemoryError])
+@pytest.mark.parametrize("state", ["does not run yet", "is starting", "is running"])
+def test_interrupt_while_the_loop_starts_leaves_the_client_usable(
+    server, loop, monkeypatch, state, error
+):
     loops: list[asyncio.AbstractEventLoop] = []
 
     def recorded_loop(new_loop: Any = _loop_thread.new_loop) -> asyncio.AbstractEventLoop:
         loops.append(new_loop())
         return loops[-1]
 
+    def interrupt(*_: object) -> None:
+        raise error("interrupted")
+
     monkeypatch.setattr(_loop_thread, "new_loop", recorded_loop)
-    with Client("a-token", base_url=server.url) as client:
-        with monkeypatch.context() as patch:
-            interrupt_start_of_thread(
-                "ev-energy",
-                patch,
-                ready=lambda: state == "is starting" or eventually(loops[0].is_running),
-            )
-            with pytest.raises(KeyboardInterrupt):
-                client.evses.get("evse01")
-        assert client.evses.get("evse01").id == "evse01"
-        assert eventually(lambda: len(loop_threads()) == 1)
+    handler = signal.signal(signal.SIGINT, interrupt)
+    try:
+        with Client("a-token", base_url=server.url) as client:
+            with monkeypatch.context() as patch:
+                if state == "does not run yet":
+                    interrupt_before_thread_runs("ev-energy", patch)
+                else:
+                    interrupt_start_of_thread(
+                        "ev-energy",
+                        patch,
+                        ready=lambda: state == "is starting" or eventually(loops[0].is_running),
+                    )
+                with pytest.raises(error, match="interrupted"):
+                    client.evses.get("evse01")
+            assert (len(loops), loop_threads()) == (1, [])
+            assert client.evses.get("evse01").id == "evse01"
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert [each.is_closed() for each in loops] == [True, True]
 
 

@@ -53,6 +53,25 @@ def test_blocking_call_returns_under_gevent(before: str) -> None:
     assert found == "one"
 
 
+def test_interrupt_while_the_thread_starts_leaves_the_client_usable() -> None:
+    found = run("""
+        import signal, threading
+        from ev_energy_sync import Client
+        start = threading.Thread.start
+        def interrupted_start(self):
+            threading.Thread.start = start
+            gevent.get_hub().loop.run_callback(signal.raise_signal, signal.SIGINT)
+            start(self)
+        with Client("a-token-12345", base_url=url, timeout=5, deadline=10) as client:
+            threading.Thread.start = interrupted_start
+            try:
+                client.evses.get("one")
+            except KeyboardInterrupt:
+                print("interrupted", client.evses.get("one").id)
+    """)
+    assert found == "interrupted one"
+
+
 def test_greenlets_share_a_blocking_client_and_wait_at_the_same_time() -> None:
     found = run("""
         from ev_energy_sync import Client

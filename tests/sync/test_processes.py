@@ -356,14 +356,16 @@ def test_calls_on_a_crashed_loop_raise_and_the_next_call_starts_another_loop(run
 
 def test_thread_that_cannot_be_started_raises_and_the_next_call_retries(run):
     script = run("""
-        def out_of_memory(self):
-            raise MemoryError
-        start, threading.Thread.start = threading.Thread.start, out_of_memory
-        try:
-            client.evses.get("evse01")
-        except MemoryError:
-            print("not started")
+        start = threading.Thread.start
+        for error in ZeroDivisionError, MemoryError:
+            def fail(self):
+                raise error
+            threading.Thread.start = fail
+            try:
+                client.evses.get("evse01")
+            except error:
+                print("not started")
         threading.Thread.start = start
         print(client.evses.get("evse01").id)
     """)
-    assert script.finish() == (0, "not started\nevse01\n", "")
+    assert script.finish() == (0, "not started\nnot started\nevse01\n", "")
