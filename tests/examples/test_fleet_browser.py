@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,10 +116,8 @@ def test_user_connects_a_charger_and_sees_a_session_begin(browser: Browser, port
     assert browser.chrome.switch_to.active_element == summary
     assert browser.console_errors() == []
 
-    started = time.monotonic()
     portal.process.send_signal(signal.SIGTERM)
     portal.process.wait(timeout=10)
-    assert time.monotonic() - started < 10
 
 
 @pytest.mark.parametrize("portal", ["tests.helpers.slow_extension_portal"], indirect=True)

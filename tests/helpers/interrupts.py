@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import threading
-import time
 from collections.abc import Callable
 
 import pytest
@@ -28,14 +27,19 @@ def interrupt_start_of_thread(
     monkeypatch.setattr(threading.Thread, "start", interrupted_start)
 
 
-def interrupt_before_thread_runs(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Send SIGINT when a thread called *name* exists but has not run yet, and let it run then."""
+def interrupt_before_thread_runs(
+    name: str, monkeypatch: pytest.MonkeyPatch, wait: Callable[[], object]
+) -> None:
+    """Send SIGINT when a thread called *name* exists but has not run yet.
+
+    It calls *wait* and runs after that, so that the main thread may have left its start.
+    """
     bootstrap, main = threading.Thread._bootstrap, threading.get_ident()  # type: ignore[attr-defined]
 
     def late_bootstrap(thread: threading.Thread) -> None:
         if thread.name == name:
             signal.pthread_kill(main, signal.SIGINT)
-            time.sleep(0.1)  # the main thread, which is to be elsewhere by then, may wait for this
+            wait()
         bootstrap(thread)
 
     monkeypatch.setattr(threading.Thread, "_bootstrap", late_bootstrap)

@@ -82,11 +82,12 @@ def test_interrupt_while_the_server_starts_ends_the_thread(
 def test_interrupt_before_the_thread_runs_starts_no_server(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    before, started = set(threading.enumerate()), []
+    before, started, left = set(threading.enumerate()), [], threading.Event()
     monkeypatch.setattr(Simulator, "__aenter__", started.append)
-    interrupt_before_thread_runs("ev-energy-simulator", monkeypatch)
+    interrupt_before_thread_runs("ev-energy-simulator", monkeypatch, wait=lambda: left.wait(10))
     with pytest.raises(KeyboardInterrupt), Simulator.in_thread():
         pass
+    left.set()
     deadline = time.monotonic() + 10
     while not set(threading.enumerate()) <= before:  # it cannot be joined before it runs
         assert time.monotonic() < deadline
@@ -113,9 +114,7 @@ def test_interrupt_while_the_server_ends_waits_for_its_end(
 
 
 def test_server_that_fails_at_its_end_raises(monkeypatch: pytest.MonkeyPatch) -> None:
-    before = set(threading.enumerate())
-
-    end = Simulator.__aexit__
+    before, end = set(threading.enumerate()), Simulator.__aexit__
 
     async def fail(simulator: Simulator, *error: Any) -> None:
         await end(simulator, *error)

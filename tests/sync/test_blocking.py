@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -276,7 +277,7 @@ def test_interrupt_while_the_loop_starts_leaves_the_client_usable(
         with Client("a-token", base_url=server.url) as client:
             with monkeypatch.context() as patch:
                 if state == "does not run yet":
-                    interrupt_before_thread_runs("ev-energy", patch)
+                    interrupt_before_thread_runs("ev-energy", patch, wait=partial(time.sleep, 0.1))
                 else:
                     interrupt_start_of_thread(
                         "ev-energy",
