@@ -113,6 +113,23 @@ def test_interrupt_while_the_server_ends_waits_for_its_end(
     assert set(threading.enumerate()) <= before
 
 
+def test_interrupt_just_before_the_server_is_told_to_stop_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt), Simulator.in_thread() as simulator:
+        loop = simulator._loop
+        assert loop is not None
+        wake = loop.call_soon_threadsafe
+
+        def interrupted(*_: Any) -> None:
+            monkeypatch.setitem(vars(loop), "call_soon_threadsafe", wake)
+            raise KeyboardInterrupt
+
+        monkeypatch.setitem(vars(loop), "call_soon_threadsafe", interrupted)
+    assert set(threading.enumerate()) <= before
+
+
 def test_server_that_fails_at_its_end_raises(monkeypatch: pytest.MonkeyPatch) -> None:
     before, end = set(threading.enumerate()), Simulator.__aexit__
 
